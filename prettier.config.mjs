@@ -1,0 +1,2 @@
+// Prettier alone decides the format; ESLint has no rule about layout.
+export default { semi: false }
