@@ -1,1 +1,41 @@
-export {}
+/**
+ * @opencmq/proto: the contract of OpenCMQ, what a stranger may rely on. Public names, one by one.
+ */
+export {
+  ERROR_ARGUMENT_LENGTH_MAX,
+  ERROR_NAMES,
+  ERRORS,
+  GRPC_STATUS,
+  OWN_MODULE_CODE_MIN,
+  errorByCode,
+  errorRow,
+  errorText,
+  moduleCodeOf,
+} from "./errors.ts"
+export type { ErrorName, ErrorOutcome, ErrorRow, GrpcStatusName } from "./errors.ts"
+export {
+  ATTRIBUTE_NAME_PATTERN,
+  LIMIT_NAMES,
+  LIMITS,
+  NAME_PATTERN,
+  foldName,
+  isQueueName,
+  isWithin,
+  limitRow,
+} from "./limits.ts"
+export type { LimitName, LimitRow, LimitUnit } from "./limits.ts"
+export {
+  MESSAGE_ID_ENTRY_BITS,
+  MESSAGE_ID_ORDINAL_BITS,
+  MESSAGE_ID_SET_BITS,
+  decodeMessageId,
+  encodeMessageId,
+} from "./message-id.ts"
+export type { MessageIdParts } from "./message-id.ts"
+export {
+  RECEIPT_HANDLE_DELIVERY_BITS,
+  RECEIPT_HANDLE_SLOT_BITS,
+  decodeReceiptHandle,
+  encodeReceiptHandle,
+} from "./receipt-handle.ts"
+export type { ReceiptHandleParts } from "./receipt-handle.ts"
