@@ -39,3 +39,5 @@ export {
   encodeReceiptHandle,
 } from "./receipt-handle.ts"
 export type { ReceiptHandleParts } from "./receipt-handle.ts"
+export { canonicalString, sign, signText, signatureHash, verify } from "./signature.ts"
+export type { CanonicalDialect, SignableRequest, SignatureHash, Verification } from "./signature.ts"
