@@ -41,3 +41,30 @@ export {
 export type { ReceiptHandleParts } from "./receipt-handle.ts"
 export { canonicalString, sign, signText, signatureHash, verify } from "./signature.ts"
 export type { CanonicalDialect, SignableRequest, SignatureHash, Verification } from "./signature.ts"
+export { ACTION_NAMES, ACTIONS, COMMON_PARAMETERS, MESSAGE_REPLY, actionRow, findAction } from "./actions.ts"
+export type {
+  ActionName,
+  ActionParameters,
+  ActionRow,
+  CommonParameters,
+  ParameterRow,
+  ParameterType,
+  ParameterValues,
+  ReplyType,
+} from "./actions.ts"
+export { readCommonParameters, readParameters } from "./read-parameters.ts"
+export { accept, refuse } from "./reading.ts"
+export type { ParameterMap, Reading, Refused } from "./reading.ts"
+export { readIndexRange } from "./indexed-parameters.ts"
+export type { IndexRange } from "./indexed-parameters.ts"
+export { parseInteger } from "./integer.ts"
+export { formatDeadLetterPolicy, parseDeadLetterPolicy, readDeadLetterPolicy } from "./dead-letter-policy.ts"
+export type { DeadLetterPolicy } from "./dead-letter-policy.ts"
+export {
+  attributeFields,
+  attributeParameters,
+  formatAttributes,
+  parseAttributes,
+  readAttributeGroup,
+} from "./message-attributes.ts"
+export type { AttributeFields, MessageAttribute } from "./message-attributes.ts"

@@ -42,8 +42,6 @@ export type Verification = Readonly<{
 /** Length of a base64 signature, by hash: 20 and 32 bytes. */
 const SIGNATURE_LENGTH = { sha1: 28, sha256: 44 } as const
 
-const textEncoder = new TextEncoder()
-
 /**
  * The string to sign: METHOD, host, path, `?`, then every parameter but `Signature` as `name=value` joined by `&`,
  * sorted by name (UTF-16 code units, so `msgBody.10` stands before `msgBody.2`), `_` in names written `.`, values raw.
@@ -113,8 +111,8 @@ export function verify(request: SignableRequest, secretKey: string): Verificatio
   const signature = request.params.get("Signature") ?? ""
   const standard = canonicalString(request)
   if (signature.length !== SIGNATURE_LENGTH[hash]) return { isValid: false, canonicalString: standard, hash }
-  const given = textEncoder.encode(signature)
-  const fits = (text: string): boolean => isSameBytes(textEncoder.encode(signText(text, secretKey, hash)), given)
+  const given = Buffer.from(signature, "utf8")
+  const fits = (text: string): boolean => isSameBytes(Buffer.from(signText(text, secretKey, hash), "utf8"), given)
   if (fits(standard)) return { isValid: true, canonicalString: standard, hash }
   for (const dialect of otherDialects(request)) {
     const text = canonicalString(request, dialect)

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest"
+import { ACTION_NAMES, ACTIONS, actionRow, findAction } from "./actions.ts"
+
+test("every queue action of CMQ is there, and OpenCMQ's own", () => {
+  expect([...ACTION_NAMES].sort()).toEqual([
+    "BatchDeleteMessage",
+    "BatchReceiveMessage",
+    "BatchSendMessage",
+    "ChangeMessageVisibility",
+    "ClearQueue",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteQueue",
+    "GetClusterStatus",
+    "GetQueueAttributes",
+    "ListDeadLetterSourceQueues",
+    "ListQueue",
+    "PeekMessage",
+    "ReceiveMessage",
+    "RewindQueue",
+    "SendMessage",
+    "SetQueueAttributes",
+    "UnbindDeadLetterQueue",
+  ])
+})
+
+test("an action is found in any case", () => {
+  for (const name of ACTION_NAMES) {
+    for (const spelling of [
+      name,
+      name.toLowerCase(),
+      name.toUpperCase(),
+      `${name.slice(0, 1)}${name.slice(1).toLowerCase()}`,
+    ]) {
+      expect(findAction(spelling)).toBe(name)
+    }
+  }
+})
+
+test("what is no action is not found", () => {
+  for (const name of ["", "Send", " SendMessage", "SendMessage ", "toString", "__proto__", "CreateTopic"])
+    expect(findAction(name), name).toBeUndefined()
+})
+
+test("GetQueueAttributes answers the thirteen fields that the Java SDKs ask for, and both spellings of rewindMsgNum", () => {
+  expect(Object.keys(ACTIONS.GetQueueAttributes.reply)).toEqual(
+    expect.arrayContaining([
+      "maxMsgHeapNum",
+      "pollingWaitSeconds",
+      "visibilityTimeout",
+      "maxMsgSize",
+      "msgRetentionSeconds",
+      "createTime",
+      "lastModifyTime",
+      "activeMsgNum",
+      "inactiveMsgNum",
+      "rewindMsgNum",
+      "rewindmsgNum",
+      "minMsgTime",
+      "delayMsgNum",
+      "rewindSeconds",
+    ]),
+  )
+})
+
+test("only a send and a clear must not be repeated without an id", () => {
+  expect(ACTION_NAMES.filter((name) => !actionRow(name).isRepeatable)).toEqual([
+    "ClearQueue",
+    "SendMessage",
+    "BatchSendMessage",
+  ])
+  for (const name of ACTION_NAMES)
+    if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)
+})
+
+test("rows make sense: fallbacks within limits, partners that exist, numbers with a range", () => {
+  for (const name of ACTION_NAMES) {
+    const rows = actionRow(name).parameters
+    for (const [parameter, row] of Object.entries(rows)) {
+      const where = `${name}.${parameter}`
+      if (row.type === "int") expect(row.limit, where).toBeDefined()
+      if (row.fallback !== undefined) expect(row.fallback, where).toBeGreaterThanOrEqual(row.limit?.min ?? Infinity)
+      if (row.alignedWith !== undefined) expect(rows[row.alignedWith]?.isArray, where).toBe(true)
+      if (row.partOf !== undefined) expect(rows[row.partOf], where).toBeDefined()
+    }
+  }
+})
