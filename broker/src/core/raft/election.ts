@@ -1,0 +1,161 @@
+/**
+ * Elections: when a node campaigns, and how any node answers a request for its vote (Raft §5.2, §5.4.1; thesis §4.2.3, §9.6).
+ *
+ * Pre-vote first, always: only a node that could win raises the term. Voters that hear a leader ignore requests, so that a node
+ * that was cut off, or removed, disturbs nobody.
+ */
+import { unreachable } from "../assert.ts"
+import { allVoters } from "./configuration.ts"
+import { becomeLeadingNode } from "./leader.ts"
+import { send } from "./outbox.ts"
+import { voteResult } from "./quorum.ts"
+import { becomeCandidate, becomeFollower, becomePreCandidate, hasLiveLeader, isPromotable } from "./state.ts"
+import type { RaftState } from "./state.ts"
+import { NO_NODE } from "./types.ts"
+import type { NodeId, RequestVote } from "./types.ts"
+
+/** Ticks that a survivor leaves to each one before it, when the connection to the leader broke. */
+export const EARLY_CAMPAIGN_TICKS_PER_RANK = 3
+
+/** `transfer`: the leader asked for it, so voters do not protect the leader, and no pre-vote is needed (thesis §3.10). */
+export type CampaignKind = "preVote" | "election" | "transfer"
+
+/** Starts an election, if this node may. */
+export function campaign(state: RaftState, kind: CampaignKind): void {
+  if (!isPromotable(state)) return
+  switch (kind) {
+    case "preVote":
+      if (state.faults.has("noPreVote")) {
+        campaign(state, "election")
+        return
+      }
+      becomePreCandidate(state)
+      requestVotes(state)
+      // Nothing is promised by a pre-vote, so the own one counts at once.
+      recordVote(state, state.nodeId, true)
+      return
+    case "election":
+    case "transfer":
+      becomeCandidate(state)
+      state.isTransferElection = kind === "transfer"
+      // The own vote counts when it is durable (`Raft.persisted`); the requests leave then too.
+      requestVotes(state)
+      return
+    default:
+      unreachable(kind)
+  }
+}
+
+/** Counts a vote and draws the consequence. */
+export function recordVote(state: RaftState, voter: NodeId, isGranted: boolean): void {
+  if (!state.votes.has(voter)) state.votes.set(voter, isGranted)
+  switch (voteResult(state.configurations.latest.configuration, state.votes)) {
+    case "won":
+      if (state.role === "preCandidate") campaign(state, "election")
+      else becomeLeadingNode(state)
+      return
+    case "lost":
+      // The next attempt comes with the next timeout; until then others may try.
+      becomeFollower(state, state.currentTerm, NO_NODE)
+      return
+    case "pending":
+      return
+  }
+}
+
+/** Time passes on a node that does not lead. */
+export function tickElection(state: RaftState): void {
+  state.electionElapsed++
+  if (state.earlyCampaignTicks !== undefined) {
+    state.earlyCampaignTicks--
+    if (state.earlyCampaignTicks <= 0) {
+      state.earlyCampaignTicks = undefined
+      campaign(state, "preVote")
+      return
+    }
+  }
+  if (state.electionElapsed >= state.electionTimeout && isPromotable(state)) {
+    state.electionElapsed = 0
+    campaign(state, "preVote")
+    return
+  }
+  repeatRequests(state)
+}
+
+/**
+ * The connection to the leader broke: a reason to ask for pre-votes now and not after a timeout. The survivors take turns, by their
+ * rank among the other voters rotated by the term, so that they do not split the vote.
+ */
+export function leaderUnreachable(state: RaftState): void {
+  const deadLeader = state.leaderId
+  state.leaderId = NO_NODE
+  if (!isPromotable(state)) return
+  const survivors = allVoters(state.configurations.latest.configuration).filter((voter) => voter !== deadLeader)
+  const rank = (survivors.indexOf(state.nodeId) + state.currentTerm) % survivors.length
+  if (rank === 0) campaign(state, "preVote")
+  else state.earlyCampaignTicks = rank * EARLY_CAMPAIGN_TICKS_PER_RANK
+}
+
+/**
+ * Answers a request of this term, or a pre-vote for a later one. Also learners answer: by a configuration that they have not seen yet
+ * they may be voters (pitfall 14).
+ */
+export function answerRequestVote(state: RaftState, request: RequestVote): void {
+  const isFree =
+    state.votedFor === request.from ||
+    (state.votedFor === NO_NODE && state.leaderId === NO_NODE) ||
+    (request.preVote && request.term > state.currentTerm)
+  const mayVote = state.mayVote || state.faults.has("wipedNodeVotes")
+  const voteGranted = mayVote && isFree && isUpToDate(state, request)
+  if (voteGranted && !request.preVote) {
+    state.votedFor = request.from
+    state.electionElapsed = 0
+    state.earlyCampaignTicks = undefined
+  }
+  send(state, {
+    kind: "requestVoteReply",
+    from: state.nodeId,
+    to: request.from,
+    // A granted pre-vote repeats the term that was asked for; nobody enters it by that.
+    term: voteGranted ? request.term : state.currentTerm,
+    preVote: request.preVote,
+    voteGranted,
+  })
+}
+
+/** True when a request must not even be looked at: the leader is alive and did not ask for it (thesis §4.2.3). */
+export function isDisturbance(state: RaftState, request: RequestVote): boolean {
+  return !request.leadershipTransfer && hasLiveLeader(state)
+}
+
+/** Raft §5.4.1: the later last term wins, then the longer log. */
+function isUpToDate(state: RaftState, request: RequestVote): boolean {
+  const { lastIndex, lastTerm } = state.log
+  if (request.lastLogTerm !== lastTerm) return request.lastLogTerm > lastTerm
+  const slack = state.faults.has("upToDateOffByOne") ? 1 : 0
+  return request.lastLogIndex + slack >= lastIndex
+}
+
+/** Asks those again that have not answered, unless the requests are still waiting for the disk (Raft §5.1: servers retry). */
+function repeatRequests(state: RaftState): void {
+  if (state.role !== "candidate" && state.role !== "preCandidate") return
+  if (state.electionElapsed % state.options.heartbeatTicks === 0 && state.writes.isEmpty) requestVotes(state)
+}
+
+/** Asks every voter that has not answered. */
+function requestVotes(state: RaftState): void {
+  const preVote = state.role === "preCandidate"
+  for (const voter of allVoters(state.configurations.latest.configuration)) {
+    if (voter === state.nodeId || state.votes.has(voter)) continue
+    send(state, {
+      kind: "requestVote",
+      from: state.nodeId,
+      to: voter,
+      term: preVote ? state.currentTerm + 1 : state.currentTerm,
+      preVote,
+      leadershipTransfer: state.isTransferElection,
+      lastLogIndex: state.log.lastIndex,
+      lastLogTerm: state.log.lastTerm,
+    })
+  }
+}
