@@ -91,7 +91,9 @@ export function leaderUnreachable(state: RaftState): void {
   state.leaderId = NO_NODE
   if (!isPromotable(state)) return
   const survivors = allVoters(state.configurations.latest.configuration).filter((voter) => voter !== deadLeader)
-  const rank = (survivors.indexOf(state.nodeId) + state.currentTerm) % survivors.length
+  const place = survivors.indexOf(state.nodeId)
+  // Who is a voter no more (but must still campaign) comes last.
+  const rank = place < 0 ? survivors.length : (place + state.currentTerm) % survivors.length
   if (rank === 0) campaign(state, "preVote")
   else state.earlyCampaignTicks = rank * EARLY_CAMPAIGN_TICKS_PER_RANK
 }

@@ -174,6 +174,8 @@ function installSnapshot(state: RaftState, message: InstallSnapshot): void {
     acknowledge(state, message.from, snapshot.lastIncludedIndex)
     return
   }
+  // Acknowledgements of entries that are thrown away unwritten; the one after the restore covers them.
+  state.outbox.gated = state.outbox.gated.filter((each) => each.kind !== "appendEntriesReply")
   state.writes.clip(0)
   log.reset(snapshot.lastIncludedIndex, snapshot.lastIncludedTerm)
   state.configurations.reset({ index: snapshot.lastIncludedIndex, configuration: snapshot.configuration })

@@ -103,10 +103,19 @@ export interface RaftState {
   reportedStatus: RaftStatusChange
 }
 
-/** True when this node may start an election: a voter (of either half) with nothing unfinished (Raft §6). */
+/**
+ * True when this node may start an election: a voter (of either half) with nothing unfinished (Raft §6).
+ *
+ * Also a voter that removed itself, until that is committed: it may hold the only log that can win, and then it leads a group that
+ * does not count it (thesis §4.2.2).
+ */
 export function isPromotable(state: RaftState): boolean {
   const mayVote = state.mayVote || state.faults.has("wipedNodeVotes")
-  return mayVote && state.restoring === undefined && isVoter(state.configurations.latest.configuration, state.nodeId)
+  if (!mayVote || state.restoring !== undefined) return false
+  const { latest, previous } = state.configurations
+  if (isVoter(latest.configuration, state.nodeId)) return true
+  const isPending = latest.index > state.log.commitIndex
+  return isPending && previous !== undefined && isVoter(previous.configuration, state.nodeId)
 }
 
 /** True when it would be wrong to disturb the leader: it was heard within the shortest election timeout (thesis §4.2.3). */
