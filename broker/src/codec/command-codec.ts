@@ -191,7 +191,7 @@ export class EntryBuilder {
     buffer.writeUInt32LE(this.#commandCount, AT_COMMAND_COUNT)
     const data = Buffer.allocUnsafeSlow(this.#end)
     buffer.copy(data, 0, 0, this.#end)
-    if (buffer.length > KEPT_BYTES_MAX) this.#buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+    if (buffer.length > KEPT_BYTES_MAX) this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
     this.#end = ENTRY_HEADER_BYTES
     return data
   }

@@ -1,0 +1,143 @@
+/**
+ * Everything a queue machine knows, and the few moves that involve more than one queue.
+ *
+ * The data at the bottom; `commands.ts`, `queue-commands.ts` and `time-steps.ts` act on it, `machine-records.ts`
+ * writes it down, `queue-machine.ts` is the face. What is persisted says so.
+ */
+import { ChunkPool } from "./chunk-list.ts"
+import { Deduplication } from "./deduplication.ts"
+import { DirtyRecords } from "./dirty-records.ts"
+import { DELIVERY_NUMBER_MAX, type MachineLimits } from "./machine-limits.ts"
+import type { MachineMutant } from "./machine-mutant.ts"
+import type { MessageChunk, NewMessage } from "./message-chunk.ts"
+import type { DeadLetterReason, Provenance } from "./outcome.ts"
+import { QueueDeadlines } from "./queue-deadlines.ts"
+import { QueueRegistry } from "./queue-registry.ts"
+import { Queue } from "./queue.ts"
+import { SLOT_INACTIVE, TouchedMessages } from "./touched-messages.ts"
+
+/** A message on the way to its dead-letter queue. */
+export interface DeadLetter {
+  readonly chunk: MessageChunk
+  readonly offset: number
+  readonly reason: DeadLetterReason
+}
+
+export class MachineState {
+  readonly limits: MachineLimits
+  readonly mutant: MachineMutant | undefined
+  /** Index of the newest entry begun. Persisted. */
+  appliedIndex = 0
+  /** Log time, Unix ms; never goes back. Persisted. */
+  nowMs = 0
+  /** Persisted. */
+  nextDeliveryNumber = 1
+  readonly touched = new TouchedMessages()
+  readonly deduplication: Deduplication
+  readonly dirty = new DirtyRecords<Queue>()
+  readonly registry: QueueRegistry
+  readonly deadlines = new QueueDeadlines<Queue>((queue) => this.exactNextStepAtMs(queue))
+  /** Queues that may have got active messages since they were last taken. Not persisted. */
+  readonly wakened = new Set<number>()
+  readonly #pool = new ChunkPool()
+  /** Used again for every message that is stored. */
+  readonly newMessage: NewMessage = { entryIndex: 0, recordOffset: 0, recordLength: 0, enqueuedAtMs: 0 }
+  /** Only for the mutant that moves dead letters in two entries. */
+  readonly #halfMoved: (() => void)[] = []
+
+  constructor(limits: MachineLimits, mutant: MachineMutant | undefined) {
+    this.limits = limits
+    this.mutant = mutant
+    this.deduplication = new Deduplication(limits.deduplicationIds)
+    this.registry = new QueueRegistry({ limits, touched: this.touched, pool: this.#pool, dirty: this.dirty })
+  }
+
+  /** The next number; never 0. After 2^40 - 1 deliveries they begin again. */
+  takeDeliveryNumber(): number {
+    const deliveryNumber = this.nextDeliveryNumber
+    if (this.mutant === "deliveryNumberReused") return deliveryNumber
+    this.nextDeliveryNumber = deliveryNumber === DELIVERY_NUMBER_MAX ? 1 : deliveryNumber + 1
+    return deliveryNumber
+  }
+
+  /** Whether the newest delivery of that slot has this number, belongs to this queue and still hides its message. */
+  isHandleValid(queue: Queue, slot: number, deliveryNumber: number): boolean {
+    const touched = this.touched
+    if (touched.state(slot) !== SLOT_INACTIVE || touched.queueId(slot) !== queue.id) return false
+    if (this.mutant === "staleHandleDeletes") return true
+    return touched.deliveryNumber(slot) === deliveryNumber && this.nowMs < (touched.dueAtMs(slot) ?? 0)
+  }
+
+  /** Stores `newMessage` at the end of the queue, active. */
+  store(queue: Queue): void {
+    const { enqueuedAtMs } = this.newMessage
+    queue.messages.append(this.newMessage)
+    queue.activeCount++
+    const { msgRetentionMs, deadLetterPolicy } = queue.attributes
+    const policyMs = deadLetterPolicy?.kind === "maxTimeToLive" ? deadLetterPolicy.maxTimeToLiveMs : msgRetentionMs
+    this.deadlines.atLatest(queue, enqueuedAtMs + Math.min(msgRetentionMs, policyMs))
+    this.dirty.queueChanged(queue)
+  }
+
+  /**
+   * Moves a message to the queue that the policy names, in one step: gone here, active there, the same record, a new
+   * sequence. False, and nothing done, when there is no such queue. The chunk must not be read afterwards.
+   */
+  moveToDeadLetterQueue(queue: Queue, { chunk, offset, reason }: DeadLetter): boolean {
+    const target = queue.deadLetterQueue
+    if (target === undefined) return false
+    const slot = chunk.slot(offset)
+    const provenance: Provenance = {
+      sourceQueueId: queue.id,
+      reason,
+      originalEnqueuedAtMs: chunk.enqueuedAtMs(offset),
+      originalFirstDequeuedAtMs: slot === -1 ? 0 : this.touched.firstDequeuedAtMs(slot),
+      originalDequeueCount: slot === -1 ? 0 : this.touched.dequeueCount(slot),
+    }
+    const message: NewMessage = {
+      entryIndex: chunk.entryIndex(offset),
+      recordOffset: chunk.recordOffset(offset),
+      recordLength: chunk.recordLength(offset),
+      enqueuedAtMs: this.nowMs,
+    }
+    queue.remove(chunk, offset)
+    queue.totals.deadLettered++
+    this.dirty.queueChanged(queue)
+    if (this.mutant === "deadLetterMoveAsTwoEntries") {
+      this.#halfMoved.push(() => {
+        this.#storeDeadLetter(target, { ...message, enqueuedAtMs: this.nowMs }, provenance)
+      })
+    } else this.#storeDeadLetter(target, message, provenance)
+    return true
+  }
+
+  /** The second half of what a mutant began; nothing otherwise. */
+  finishHalfMoved(): void {
+    for (const finish of this.#halfMoved.splice(0)) finish()
+  }
+
+  /** Unix ms of the next thing that happens in the queue by age alone; Infinity when there is none. */
+  exactNextStepAtMs(queue: Queue): number {
+    const { messages, attributes } = queue
+    const first = messages.chunks[0]
+    if (first === undefined) return Number.POSITIVE_INFINITY
+    let next = first.enqueuedAtMs(first.firstPresent(0)) + attributes.msgRetentionMs
+    const kept = messages.firstChunkWithKept()
+    if (kept !== undefined) next = Math.min(next, kept.enqueuedAtMs(kept.firstKept()) + queue.keepMs())
+    const policy = attributes.deadLetterPolicy
+    if (policy?.kind !== "maxTimeToLive") return next
+    const sequence = messages.firstPresent(queue.ageScan)
+    const chunk = sequence === undefined ? undefined : messages.find(sequence)
+    if (sequence === undefined || chunk === undefined) return next
+    return Math.min(next, chunk.enqueuedAtMs(sequence - chunk.baseSequence) + policy.maxTimeToLiveMs)
+  }
+
+  #storeDeadLetter(target: Queue, message: NewMessage, provenance: Provenance): void {
+    Object.assign(this.newMessage, message)
+    this.store(target)
+    const chunk = target.messages.lastChunk()
+    chunk.setProvenance(chunk.count - 1, provenance)
+    target.totals.movedIn++
+    this.wakened.add(target.id)
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * The queue machine: every queue of a set, changed by the commands of the log and by nothing else.
+ *
+ * It is told the index and the stamp of each entry, then its commands, one after the other. It never reads a clock,
+ * throws nothing for any command, and gives every replica the same state at the same index. Bodies of messages never
+ * come here: it knows where in the log their records lie. DESIGN.md beside this file has the pictures.
+ */
+import { assert, unreachable } from "../assert.ts"
+import type { Command, QueueId } from "./command.ts"
+import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./commands.ts"
+import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
+import type { MachineLimits } from "./machine-limits.ts"
+import type { MachineMutant } from "./machine-mutant.ts"
+import { MachineState } from "./machine-state.ts"
+import type { Outcome } from "./outcome.ts"
+import {
+  applyClearQueue,
+  applyCreateQueue,
+  applyDeleteQueue,
+  applyRewindQueue,
+  applySetQueueAttributes,
+  applyUnbindDeadLetterQueue,
+} from "./queue-commands.ts"
+import {
+  listQueues,
+  oldestLiveIndex,
+  peekMessages,
+  readQueueStatus,
+  sortedByName,
+  visitLive,
+  type EntryRange,
+  type PeekedMessages,
+  type PeekRequest,
+  type QueueList,
+  type QueueListRequest,
+  type QueueStatus,
+} from "./queue-reads.ts"
+import { isLittleEndian } from "./record-bytes.ts"
+import { runDueSteps } from "./time-steps.ts"
+
+/** An outcome to be filled again and again by `QueueMachine.apply`. */
+export function emptyOutcome(): Outcome {
+  return {
+    refusal: undefined,
+    queueId: 0,
+    sent: { count: 0, entryIndexes: [], ordinals: [], duplicates: [] },
+    received: {
+      count: 0,
+      entryIndexes: [],
+      offsets: [],
+      lengths: [],
+      slots: [],
+      deliveryNumbers: [],
+      dequeueCounts: [],
+      enqueuedAtMs: [],
+      firstDequeuedAtMs: [],
+      nextVisibleAtMs: [],
+      provenances: [],
+    },
+    failed: [],
+    nextVisibleAtMs: 0,
+    count: 0,
+  }
+}
+
+export class QueueMachine {
+  readonly #state: MachineState
+  #restore: MachineRestore | undefined
+
+  /** @param mutant a known bug, for tests alone; see `machine-mutant.ts`. */
+  constructor(limits: MachineLimits, mutant?: MachineMutant) {
+    assert(isLittleEndian(), "columns are copied as they lie in memory")
+    this.#state = new MachineState(limits, mutant)
+  }
+
+  /** Log time, Unix ms: the greatest stamp so far. */
+  get nowMs(): number {
+    return this.#state.nowMs
+  }
+
+  /** Index of the newest entry begun; 0 before the first. */
+  get appliedIndex(): number {
+    return this.#state.appliedIndex
+  }
+
+  /** Client message ids that had to be forgotten before their time, since ever. */
+  get deduplicationEvictedCount(): number {
+    return this.#state.deduplication.evictedCount
+  }
+
+  /** Client message ids remembered now. */
+  get deduplicationCount(): number {
+    return this.#state.deduplication.size
+  }
+
+  /** Messages that are inactive, delayed or were returned, in all queues. */
+  get touchedCount(): number {
+    return this.#state.touched.usedCount
+  }
+
+  /**
+   * Starts on the commands of an entry: log time advances to its stamp, if that is later, and what is due happens, at
+   * most `limits.timeStepsPerEntry` steps of it. Asserts that indexes rise; they need not be consecutive.
+   */
+  beginEntry(index: number, stampMs: number): void {
+    const state = this.#state
+    assert(Number.isSafeInteger(index) && index > state.appliedIndex, "entries are applied in order, once")
+    state.appliedIndex = index
+    if (stampMs > state.nowMs && stampMs <= Number.MAX_SAFE_INTEGER) state.nowMs = Math.floor(stampMs)
+    state.finishHalfMoved()
+    runDueSteps(state)
+  }
+
+  /** Applies one command of the entry begun last. Overwrites the outcome. Total: refuses, but never throws. */
+  apply(command: Command, outcome: Outcome): void {
+    resetOutcome(outcome)
+    const state = this.#state
+    switch (command.kind) {
+      case "sendMessages":
+        applySend(state, command, outcome)
+        return
+      case "receiveMessages":
+        applyReceive(state, command, outcome)
+        return
+      case "deleteMessages":
+        applyDelete(state, command, outcome)
+        return
+      case "changeVisibility":
+        applyChangeVisibility(state, command, outcome)
+        return
+      case "createQueue":
+        applyCreateQueue(state, command, outcome)
+        return
+      case "setQueueAttributes":
+        applySetQueueAttributes(state, command, outcome)
+        return
+      case "deleteQueue":
+        applyDeleteQueue(state, command, outcome)
+        return
+      case "clearQueue":
+        applyClearQueue(state, command, outcome)
+        return
+      case "rewindQueue":
+        applyRewindQueue(state, command, outcome)
+        return
+      case "unbindDeadLetterQueue":
+        applyUnbindDeadLetterQueue(state, command, outcome)
+        return
+      case "expire":
+        return
+      default:
+        unreachable(command)
+    }
+  }
+
+  /**
+   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, retention or a rewind
+   * window ends, a waiting message becomes a dead letter by age. The machine never acts on it: the leader proposes
+   * `expire` when the time has come (ADR 0004). Forgetting client message ids needs no entry and does not count.
+   *
+   * @returns Unix ms, in the past when steps are left over; undefined when nothing is pending. Amortised O(1).
+   */
+  nextDeadlineMs(): number | undefined {
+    const queueAtMs = this.#state.deadlines.first()?.nextStepAtMs ?? Number.POSITIVE_INFINITY
+    const next = Math.min(queueAtMs, this.#state.touched.firstDueAtMs())
+    return next === Number.POSITIVE_INFINITY ? undefined : next
+  }
+
+  /** Queues that may have got active messages since the last call. Whoever does not lead may leave them. */
+  takeWakened(): readonly QueueId[] {
+    const { wakened } = this.#state
+    if (wakened.size === 0) return nobody
+    const taken = [...wakened]
+    wakened.clear()
+    return taken
+  }
+
+  /** Exact; two queues never differ in case alone. */
+  findQueue(queueName: string): QueueId | undefined {
+    return this.#state.registry.find(queueName)?.id
+  }
+
+  queueName(queueId: QueueId): string | undefined {
+    return this.#state.registry.get(queueId)?.name
+  }
+
+  queueStatus(queueId: QueueId): QueueStatus | undefined {
+    return readQueueStatus(this.#state, queueId)
+  }
+
+  get queueCount(): number {
+    return this.#state.registry.count
+  }
+
+  listQueues(request: QueueListRequest): QueueList {
+    return listQueues(this.#state.registry.sorted(), request)
+  }
+
+  /** The queues whose policy names this one; undefined when there is no queue of that name. */
+  listDeadLetterSources(queueName: string, request: QueueListRequest): QueueList | undefined {
+    const target = this.#state.registry.find(queueName)
+    return target === undefined ? undefined : listQueues(sortedByName(target.deadLetterSources), request)
+  }
+
+  /** Shows messages without changing anything; undefined for an unknown queue. */
+  peek(request: PeekRequest): PeekedMessages | undefined {
+    return peekMessages(this.#state, request)
+  }
+
+  /** Messages that a receive could hand out now; 0 for an unknown queue. O(1). */
+  activeCount(queueId: QueueId): number {
+    return this.#state.registry.get(queueId)?.activeCount ?? 0
+  }
+
+  /** Smallest entry index that a stored message points to, rewindable ones included. O(chunks) at best. */
+  oldestLiveIndex(): number | undefined {
+    return oldestLiveIndex(this.#state)
+  }
+
+  /** For log cleaning: the entries in the range (both ends included) that still hold something; they may repeat. */
+  visitLive(range: EntryRange, visit: (entryIndex: number) => void): void {
+    visitLive(this.#state, range, visit)
+  }
+
+  /** Every record of the state. For a snapshot or a comparison; the own checkpoint is fed by `collectDirty` alone. */
+  collectAll(visit: RecordVisitor): void {
+    collectAll(this.#state, visit)
+  }
+
+  /** The records that changed since the last call (or since the restore), and marks them clean. */
+  collectDirty(visit: RecordVisitor): void {
+    collectDirty(this.#state, visit)
+  }
+
+  /** Brings a record back, into a machine that has not applied anything; in any order. Throws a RangeError if corrupt. */
+  restore(key: Uint8Array, value: Uint8Array): void {
+    assert(this.#state.appliedIndex === 0, "a machine is restored before it applies anything")
+    this.#restore ??= new MachineRestore(this.#state)
+    this.#restore.add(key, value)
+  }
+
+  /** After the last record. Queues with active messages count as wakened. */
+  finishRestore(): void {
+    assert(this.#restore !== undefined, "a restore was begun")
+    this.#restore.finish()
+    this.#restore = undefined
+  }
+
+  /** Equal on all replicas at the same applied index, restored ones included. A safe integer. O(state). */
+  stateHash(): number {
+    return hashState(this.#state)
+  }
+}
+
+const nobody: readonly QueueId[] = []
+
+function resetOutcome(outcome: Outcome): void {
+  outcome.refusal = undefined
+  outcome.queueId = 0
+  outcome.sent.count = 0
+  outcome.received.count = 0
+  outcome.failed.length = 0
+  outcome.nextVisibleAtMs = 0
+  outcome.count = 0
+}

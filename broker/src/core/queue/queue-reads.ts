@@ -1,0 +1,233 @@
+/**
+ * What can be asked of a queue machine. Reading changes nothing, not even a counter: a message that was peeked at is
+ * as it was.
+ */
+import type { QueueAttributes, QueueId } from "./command.ts"
+import type { MachineState } from "./machine-state.ts"
+import { KEPT, type MessageChunk } from "./message-chunk.ts"
+import type { Provenance } from "./outcome.ts"
+import type { Queue, QueueTotals } from "./queue.ts"
+import { wholeNumber } from "./queue-attributes.ts"
+import { SLOT_DELAYED, SLOT_INACTIVE } from "./touched-messages.ts"
+
+/** Messages shown by one peek at most. */
+export const PEEK_COUNT_MAX = 1024
+
+/** CMQ GetQueueAttributes, and more. */
+export interface QueueStatus {
+  readonly queueId: QueueId
+  readonly queueName: string
+  readonly attributes: QueueAttributes
+  readonly createdAtMs: number
+  readonly modifiedAtMs: number
+  readonly activeCount: number
+  readonly inactiveCount: number
+  readonly delayedCount: number
+  /** Deleted, and can be rewound. */
+  readonly rewindableCount: number
+  /** Enqueue time of the oldest message that is not deleted, Unix ms; undefined when there is none (CMQ minMsgTime). */
+  readonly oldestUnconsumedAtMs: number | undefined
+  /** Records of all messages, rewindable ones too. */
+  readonly bytes: number
+  readonly totals: Readonly<QueueTotals>
+  /** Names of the queues whose dead letters come here, sorted. */
+  readonly deadLetterSources: readonly string[]
+}
+
+/** What to list. */
+export interface QueueListRequest {
+  /** Part of the name; "" = all. */
+  readonly searchWord: string
+  readonly offset: number
+  readonly limit: number
+}
+
+export interface QueueList {
+  /** All that match, not only those listed. */
+  readonly totalCount: number
+  readonly queues: readonly { readonly queueId: QueueId; readonly queueName: string }[]
+}
+
+export type MessageState = "active" | "inactive" | "delayed" | "rewindable"
+
+/** What to look at. */
+export interface PeekRequest {
+  readonly queueId: QueueId
+  /** First sequence to be shown; 0 = the oldest. */
+  readonly fromSequence: number
+  readonly maxCount: number
+}
+
+/** Parallel arrays; a `RecordPositions` for `LogStore.readRecords`. */
+export interface PeekedMessages {
+  readonly count: number
+  readonly entryIndexes: readonly number[]
+  readonly offsets: readonly number[]
+  readonly lengths: readonly number[]
+  readonly sequences: readonly number[]
+  readonly states: readonly MessageState[]
+  /** When the state ends by itself, Unix ms: active = retention, inactive = visibility, delayed, rewindable. */
+  readonly dueAtMs: readonly number[]
+  readonly enqueuedAtMs: readonly number[]
+  /** 0 before the first delivery, and for rewindable messages. */
+  readonly dequeueCounts: readonly number[]
+  readonly firstDequeuedAtMs: readonly number[]
+  readonly provenances: readonly (Provenance | undefined)[]
+  /** Where to go on; undefined when there is nothing behind. */
+  readonly nextSequence: number | undefined
+}
+
+/** Undefined for an unknown id. O(chunks of the queue). */
+export function readQueueStatus(state: MachineState, queueId: QueueId): QueueStatus | undefined {
+  const queue = state.registry.get(queueId)
+  if (queue === undefined) return undefined
+  return {
+    queueId: queue.id,
+    queueName: queue.name,
+    attributes: queue.attributes,
+    createdAtMs: queue.createdAtMs,
+    modifiedAtMs: queue.modifiedAtMs,
+    activeCount: queue.activeCount,
+    inactiveCount: queue.inactiveCount,
+    delayedCount: queue.delayedCount,
+    rewindableCount: queue.messages.keptCount,
+    oldestUnconsumedAtMs: queue.messages.oldestUnconsumedAtMs(),
+    bytes: queue.messages.chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0),
+    totals: { ...queue.totals },
+    deadLetterSources: sortedByName(queue.deadLetterSources).map(({ name }) => name),
+  }
+}
+
+/** In the order of names by code unit. */
+export function listQueues(queues: readonly Queue[], request: QueueListRequest): QueueList {
+  const matching = queues.filter((queue) => queue.name.includes(request.searchWord))
+  const offset = wholeNumber(request.offset, Number.MAX_SAFE_INTEGER)
+  const page = matching.slice(offset, offset + wholeNumber(request.limit, Number.MAX_SAFE_INTEGER))
+  return {
+    totalCount: matching.length,
+    queues: page.map((queue) => ({ queueId: queue.id, queueName: queue.name })),
+  }
+}
+
+/** The queues in the order of names by code unit. */
+export function sortedByName(queues: Iterable<Queue>): readonly Queue[] {
+  return [...queues].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Messages in the order of their sequences, whatever their state. Undefined for an unknown queue. */
+export function peekMessages(state: MachineState, request: PeekRequest): PeekedMessages | undefined {
+  const queue = state.registry.get(request.queueId)
+  if (queue === undefined) return undefined
+  const maxCount = wholeNumber(request.maxCount, PEEK_COUNT_MAX)
+  const peeked = emptyPeek()
+  let sequence = queue.messages.firstPresent(wholeNumber(request.fromSequence, Number.MAX_SAFE_INTEGER))
+  while (sequence !== undefined && peeked.count < maxCount) {
+    const chunk = queue.messages.find(sequence)
+    if (chunk === undefined) break
+    const offset = sequence - chunk.baseSequence
+    if (!queue.isExpired(chunk.enqueuedAtMs(offset), state.nowMs)) show(state, queue, { chunk, offset, peeked })
+    sequence = queue.messages.firstPresent(sequence + 1)
+  }
+  peeked.nextSequence = sequence
+  return peeked
+}
+
+/** Smallest entry that a message still needs, a rewindable one included. */
+export function oldestLiveIndex(state: MachineState): number | undefined {
+  let oldest = Number.POSITIVE_INFINITY
+  for (const queue of state.registry.sorted()) {
+    for (const chunk of queue.messages.chunks) {
+      if (chunk.minEntryIndex >= oldest) continue
+      for (let offset = 0; offset < chunk.count; offset++) {
+        if (!chunk.isGone(offset)) oldest = Math.min(oldest, chunk.entryIndex(offset))
+      }
+    }
+  }
+  return oldest === Number.POSITIVE_INFINITY ? undefined : oldest
+}
+
+/** Both ends included. */
+export interface EntryRange {
+  readonly fromIndex: number
+  readonly toIndex: number
+}
+
+/** Calls for every message in the range that is not gone; an entry with several is visited several times. */
+export function visitLive(state: MachineState, range: EntryRange, visit: (entryIndex: number) => void): void {
+  const { fromIndex, toIndex } = range
+  for (const queue of state.registry.sorted()) {
+    for (const chunk of queue.messages.chunks) {
+      if (chunk.maxEntryIndex < fromIndex || chunk.minEntryIndex > toIndex) continue
+      for (let offset = 0; offset < chunk.count; offset++) {
+        const entryIndex = chunk.entryIndex(offset)
+        if (entryIndex >= fromIndex && entryIndex <= toIndex && !chunk.isGone(offset)) visit(entryIndex)
+      }
+    }
+  }
+}
+
+interface OpenPeek {
+  count: number
+  readonly entryIndexes: number[]
+  readonly offsets: number[]
+  readonly lengths: number[]
+  readonly sequences: number[]
+  readonly states: MessageState[]
+  readonly dueAtMs: number[]
+  readonly enqueuedAtMs: number[]
+  readonly dequeueCounts: number[]
+  readonly firstDequeuedAtMs: number[]
+  readonly provenances: (Provenance | undefined)[]
+  nextSequence: number | undefined
+}
+
+function emptyPeek(): OpenPeek {
+  return {
+    count: 0,
+    entryIndexes: [],
+    offsets: [],
+    lengths: [],
+    sequences: [],
+    states: [],
+    dueAtMs: [],
+    enqueuedAtMs: [],
+    dequeueCounts: [],
+    firstDequeuedAtMs: [],
+    provenances: [],
+    nextSequence: undefined,
+  }
+}
+
+function show(
+  state: MachineState,
+  queue: Queue,
+  place: { readonly chunk: MessageChunk; readonly offset: number; readonly peeked: OpenPeek },
+): void {
+  const { chunk, offset, peeked } = place
+  const slot = chunk.slot(offset)
+  const enqueuedAtMs = chunk.enqueuedAtMs(offset)
+  const messageState = stateOf(state, chunk, offset)
+  const keptUntilMs = enqueuedAtMs + queue.keepMs()
+  const expiresAtMs = enqueuedAtMs + queue.attributes.msgRetentionMs
+  peeked.count++
+  peeked.entryIndexes.push(chunk.entryIndex(offset))
+  peeked.offsets.push(chunk.recordOffset(offset))
+  peeked.lengths.push(chunk.recordLength(offset))
+  peeked.sequences.push(chunk.baseSequence + offset)
+  peeked.states.push(messageState)
+  const slotDueAtMs = slot === -1 ? undefined : state.touched.dueAtMs(slot)
+  peeked.dueAtMs.push(messageState === "rewindable" ? keptUntilMs : (slotDueAtMs ?? expiresAtMs))
+  peeked.enqueuedAtMs.push(enqueuedAtMs)
+  peeked.dequeueCounts.push(slot === -1 ? 0 : state.touched.dequeueCount(slot))
+  peeked.firstDequeuedAtMs.push(slot === -1 ? 0 : state.touched.firstDequeuedAtMs(slot))
+  peeked.provenances.push(chunk.provenance(offset))
+}
+
+function stateOf(state: MachineState, chunk: MessageChunk, offset: number): MessageState {
+  if (chunk.touch(offset) === KEPT) return "rewindable"
+  const slot = chunk.slot(offset)
+  if (slot === -1) return "active"
+  const slotState = state.touched.state(slot)
+  if (slotState === SLOT_INACTIVE) return "inactive"
+  return slotState === SLOT_DELAYED ? "delayed" : "active"
+}

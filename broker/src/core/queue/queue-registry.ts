@@ -1,0 +1,135 @@
+/**
+ * The queues of a machine by id and by name, which of them are dead-letter queues of which, and the names that were
+ * deleted a moment ago. Two names that differ only in case exclude each other (CMQ: "queue is already existed, case
+ * insensitive"); a lookup is exact.
+ */
+import type { QueueAttributes } from "./command.ts"
+import type { ChunkPool } from "./chunk-list.ts"
+import type { DirtyRecords } from "./dirty-records.ts"
+import type { MachineLimits } from "./machine-limits.ts"
+import { Queue, type QueueIdentity } from "./queue.ts"
+import type { TouchedMessages } from "./touched-messages.ts"
+
+/** ASCII only: what else has two cases depends on the Unicode version of the node, and replicas must agree. */
+function foldedName(queueName: string): string {
+  return queueName.replace(/[A-Z]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 32))
+}
+
+/** What the registry gets from its machine. */
+export interface RegistryParts {
+  readonly limits: MachineLimits
+  readonly touched: TouchedMessages
+  readonly pool: ChunkPool
+  readonly dirty: DirtyRecords<Queue>
+}
+
+export class QueueRegistry {
+  readonly #parts: RegistryParts
+  readonly #byId = new Map<number, Queue>()
+  readonly #byName = new Map<string, Queue>()
+  readonly #foldedNames = new Set<string>()
+  /** In the order of names; undefined = has to be sorted again. */
+  #sorted: readonly Queue[] | undefined
+  /** Folded name -> Unix ms of its deletion, oldest deletion first. Persisted. */
+  #deletedNames = new Map<string, number>()
+  /** Persisted. */
+  nextQueueId = 1
+
+  constructor(parts: RegistryParts) {
+    this.#parts = parts
+  }
+
+  get count(): number {
+    return this.#byId.size
+  }
+
+  get deletedNames(): ReadonlyMap<string, number> {
+    return this.#deletedNames
+  }
+
+  get(queueId: number): Queue | undefined {
+    return this.#byId.get(queueId)
+  }
+
+  /** Exact. */
+  find(queueName: string): Queue | undefined {
+    return this.#byName.get(queueName)
+  }
+
+  isTaken(queueName: string): boolean {
+    return this.#foldedNames.has(foldedName(queueName))
+  }
+
+  wasDeletedRecently(queueName: string, nowMs: number): boolean {
+    this.#forgetDeletedNames(nowMs)
+    return this.#deletedNames.has(foldedName(queueName))
+  }
+
+  /** All queues in the order of their names by code unit. O(n log n) after a change. */
+  sorted(): readonly Queue[] {
+    this.#sorted ??= [...this.#byId.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#sorted
+  }
+
+  /** In the order of ids: the same on all replicas, restored or not. */
+  byId(): readonly Queue[] {
+    return [...this.#byId.values()].sort((a, b) => a.id - b.id)
+  }
+
+  create(queueName: string, attributes: QueueAttributes, nowMs: number): Queue {
+    const queue = this.add({ id: this.nextQueueId++, name: queueName, createdAtMs: nowMs }, attributes)
+    this.bindDeadLetterQueue(queue)
+    this.#parts.dirty.queueChanged(queue)
+    return queue
+  }
+
+  /** Without the link to its dead-letter queue. Also used by a restore. */
+  add(identity: QueueIdentity, attributes: QueueAttributes): Queue {
+    const { touched, pool, dirty } = this.#parts
+    const queue = new Queue(identity, attributes, { touched, pool, watcher: dirty })
+    this.#byId.set(queue.id, queue)
+    this.#byName.set(queue.name, queue)
+    this.#foldedNames.add(foldedName(queue.name))
+    this.#sorted = undefined
+    return queue
+  }
+
+  /** The queue is empty, and no dead-letter queue. */
+  remove(queue: Queue, nowMs: number): void {
+    queue.deadLetterQueue?.deadLetterSources.delete(queue)
+    this.#byId.delete(queue.id)
+    this.#byName.delete(queue.name)
+    this.#foldedNames.delete(foldedName(queue.name))
+    this.#sorted = undefined
+    this.#parts.dirty.queueDropped(queue)
+    this.#forgetDeletedNames(nowMs)
+    if (this.#parts.limits.queueNameReuseMs > 0) this.rememberDeletedName(foldedName(queue.name), nowMs)
+  }
+
+  /** Makes the link that the policy of the queue's attributes says. */
+  bindDeadLetterQueue(queue: Queue): void {
+    queue.deadLetterQueue?.deadLetterSources.delete(queue)
+    const policy = queue.attributes.deadLetterPolicy
+    queue.deadLetterQueue = policy === undefined ? undefined : this.find(policy.deadLetterQueue)
+    queue.deadLetterQueue?.deadLetterSources.add(queue)
+  }
+
+  rememberDeletedName(name: string, deletedAtMs: number): void {
+    this.#deletedNames.delete(name)
+    this.#deletedNames.set(name, deletedAtMs)
+    this.#parts.dirty.nameChanged(name)
+  }
+
+  /** Restored names came in the order of their keys. */
+  sortDeletedNames(): void {
+    this.#deletedNames = new Map([...this.#deletedNames].sort(([, a], [, b]) => a - b))
+  }
+
+  #forgetDeletedNames(nowMs: number): void {
+    for (const [name, deletedAtMs] of this.#deletedNames) {
+      if (deletedAtMs + this.#parts.limits.queueNameReuseMs > nowMs) break
+      this.#deletedNames.delete(name)
+      this.#parts.dirty.nameChanged(name)
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * What happens by itself when log time has come: delays and visibility timeouts end, retention and rewind windows end,
+ * waiting messages become too old and move to the dead-letter queue.
+ *
+ * One step is one message, or one chunk of messages that expire together. The steps of an entry are bounded, so a
+ * large expiry cannot hold up the log; what is left comes with the next entry, in the same order on every replica:
+ * by time, then visibility and delays (by slot) before the others (by queue id).
+ */
+import type { MachineState } from "./machine-state.ts"
+import { GONE, type MessageChunk } from "./message-chunk.ts"
+import type { Queue } from "./queue.ts"
+import { assert } from "../assert.ts"
+
+/** Does everything that is due, at most `limits.timeStepsPerEntry` steps. */
+export function runDueSteps(state: MachineState): void {
+  let steps = state.limits.timeStepsPerEntry
+  while (steps > 0) {
+    const slotDueAtMs = state.touched.firstDueAtMs()
+    const queue = state.deadlines.lowerBoundMs() <= state.nowMs ? state.deadlines.first() : undefined
+    const queueDueAtMs = queue?.nextStepAtMs ?? Number.POSITIVE_INFINITY
+    if (slotDueAtMs > state.nowMs && queueDueAtMs > state.nowMs) break
+    if (queue === undefined || slotDueAtMs <= queueDueAtMs) {
+      endDelayOrVisibility(state, state.touched.firstDue())
+      steps--
+    } else {
+      const done = stepQueue(state, queue, steps)
+      assert(done > 0, "a queue whose time has come takes a step")
+      steps -= done
+    }
+  }
+  state.deduplication.expire(state.nowMs, steps)
+}
+
+/** Clears away, without a bound, what has expired in a queue, so that a command sees it as log time says it is. */
+export function settle(state: MachineState, queue: Queue): void {
+  if (queue.nextStepAtMs > state.nowMs || state.mutant === "retentionIgnoresNow") return
+  expireMessages(state, queue, Number.POSITIVE_INFINITY)
+  releaseKept(state, queue, Number.POSITIVE_INFINITY)
+}
+
+/** The visibility timeout of a slot's message ends now, or its delay does. */
+export function endDelayOrVisibility(state: MachineState, slot: number): void {
+  const queue = state.registry.get(state.touched.queueId(slot))
+  assert(queue !== undefined, "a slot belongs to a queue")
+  const sequence = state.touched.sequence(slot)
+  const chunk = queue.messages.find(sequence)
+  assert(chunk !== undefined, "a slot belongs to a message")
+  const offset = sequence - chunk.baseSequence
+  const enqueuedAtMs = chunk.enqueuedAtMs(offset)
+  if (queue.isExpired(enqueuedAtMs, state.nowMs)) {
+    queue.remove(chunk, offset)
+    queue.totals.expired++
+    state.dirty.queueChanged(queue)
+    return
+  }
+  const policy = queue.attributes.deadLetterPolicy
+  if (policy?.kind === "maxReceiveCount" && state.touched.dequeueCount(slot) >= policy.maxReceiveCount) {
+    if (state.moveToDeadLetterQueue(queue, { chunk, offset, reason: "maxReceiveCount" })) return
+  }
+  if (policy?.kind === "maxTimeToLive" && enqueuedAtMs + policy.maxTimeToLiveMs <= state.nowMs) {
+    if (state.moveToDeadLetterQueue(queue, { chunk, offset, reason: "maxTimeToLive" })) return
+  }
+  queue.activate(chunk, offset)
+  state.wakened.add(queue.id)
+}
+
+/** Takes every KEPT message away, at once: rewind was switched off. */
+export function dropAllKept(state: MachineState, queue: Queue): void {
+  releaseKeptWhile(state, queue, () => true)
+}
+
+function stepQueue(state: MachineState, queue: Queue, maxSteps: number): number {
+  let steps = expireMessages(state, queue, maxSteps)
+  if (steps < maxSteps) steps += releaseKept(state, queue, maxSteps - steps)
+  if (steps < maxSteps) steps += moveAged(state, queue, maxSteps - steps)
+  return steps
+}
+
+/** Retention: from the oldest message on, whatever its state. */
+function expireMessages(state: MachineState, queue: Queue, maxSteps: number): number {
+  let steps = 0
+  for (let chunk = queue.messages.chunks[0]; chunk !== undefined; chunk = queue.messages.chunks[0]) {
+    const offset = chunk.firstPresent(0)
+    if (steps >= maxSteps || !queue.isExpired(chunk.enqueuedAtMs(offset), state.nowMs)) break
+    steps++
+    state.dirty.queueChanged(queue)
+    if (chunk.touchedCount === 0 && queue.isExpired(chunk.enqueuedAtMs(chunk.count - 1), state.nowMs)) {
+      queue.totals.expired += queue.dropUntouchedChunk(chunk)
+      continue
+    }
+    const keptBefore = queue.messages.keptCount
+    queue.remove(chunk, offset)
+    if (queue.messages.keptCount === keptBefore) queue.totals.expired++
+  }
+  if (steps > 0) dropStaleReturned(queue)
+  return steps
+}
+
+/** Rewind window: deleted messages that are too old to be rewound. */
+function releaseKept(state: MachineState, queue: Queue, maxSteps: number): number {
+  let steps = 0
+  const keepMs = queue.keepMs()
+  releaseKeptWhile(state, queue, (chunk, offset) => {
+    const isDue = steps < maxSteps && chunk.enqueuedAtMs(offset) + keepMs <= state.nowMs
+    if (isDue) steps++
+    return isDue
+  })
+  return steps
+}
+
+function releaseKeptWhile(
+  state: MachineState,
+  queue: Queue,
+  isDue: (chunk: MessageChunk, offset: number) => boolean,
+): void {
+  for (;;) {
+    const chunk = queue.messages.firstChunkWithKept()
+    if (chunk === undefined) return
+    const offset = chunk.firstKept()
+    if (!isDue(chunk, offset)) return
+    queue.messages.setTouch(chunk, offset, GONE)
+    state.dirty.queueChanged(queue)
+  }
+}
+
+/** Dead letter by age: waiting messages, each looked at once when its time has come. */
+function moveAged(state: MachineState, queue: Queue, maxSteps: number): number {
+  const policy = queue.attributes.deadLetterPolicy
+  if (policy?.kind !== "maxTimeToLive") return 0
+  let steps = 0
+  while (steps < maxSteps) {
+    const sequence = queue.messages.firstPresent(queue.ageScan)
+    const chunk = sequence === undefined ? undefined : queue.messages.find(sequence)
+    if (sequence === undefined || chunk === undefined) break
+    const offset = sequence - chunk.baseSequence
+    if (chunk.enqueuedAtMs(offset) + policy.maxTimeToLiveMs > state.nowMs) break
+    steps++
+    queue.ageScan = sequence + 1
+    state.dirty.queueChanged(queue)
+    if (queue.isActive(chunk, offset)) {
+      state.moveToDeadLetterQueue(queue, { chunk, offset, reason: "maxTimeToLive" })
+    }
+  }
+  if (steps > 0) dropStaleReturned(queue)
+  return steps
+}
+
+/** Sequences of messages that are gone must not gather in `returned`. */
+function dropStaleReturned(queue: Queue): void {
+  const firstPresent = queue.messages.firstPresent(0) ?? queue.messages.nextSequence
+  for (;;) {
+    const sequence = queue.returned.first()
+    if (sequence === undefined || sequence >= firstPresent) return
+    queue.returned.removeFirst()
+  }
+}
