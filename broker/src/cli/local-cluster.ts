@@ -1,0 +1,157 @@
+/**
+ * Broker processes on this computer, for `opencmq dev`: starts them, listens to what they report, stops them cleanly.
+ *
+ * It never restarts a node by itself: who watches a fail-over wants to see one.
+ */
+import { spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { join } from "node:path"
+
+export interface LocalNode {
+  readonly id: number
+  readonly http: string
+  readonly grpc: string
+  readonly peer: string
+  readonly dataDir: string
+}
+
+/** What a broker process tells its parent over the IPC channel. */
+export interface NodeReport {
+  readonly kind: "ready"
+  readonly leaderId: number
+}
+
+export interface LocalClusterEvents {
+  exited(nodeId: number, how: { readonly code: number | null; readonly signal: NodeJS.Signals | null }): void
+  started(nodeId: number, pid: number): void
+}
+
+export interface LocalClusterOptions {
+  readonly nodeCount: number
+  readonly basePort: number
+  readonly dataDir: string
+  readonly clusterId: string
+  /** Path of the program that understands `server`. */
+  readonly program: string
+  /** Given to every node behind the ones made here. */
+  readonly extraArguments: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly events: LocalClusterEvents
+}
+
+const HOST = "127.0.0.1"
+const PORTS_BETWEEN_NODES = 100
+
+export class LocalCluster {
+  readonly nodes: readonly LocalNode[]
+  readonly #options: LocalClusterOptions
+  readonly #children = new Map<number, ChildProcess>()
+  readonly #readyWaiters = new Map<number, (leaderId: number) => void>()
+  #stopping = false
+
+  constructor(options: LocalClusterOptions) {
+    this.#options = options
+    this.nodes = Array.from({ length: options.nodeCount }, (_, i) => {
+      const port = options.basePort + PORTS_BETWEEN_NODES * i
+      return {
+        id: i + 1,
+        http: `${HOST}:${String(port)}`,
+        grpc: `${HOST}:${String(port + 1)}`,
+        peer: `${HOST}:${String(port + 2)}`,
+        dataDir: join(options.dataDir, `node-${String(i + 1)}`),
+      }
+    })
+  }
+
+  pidOf(nodeId: number): number | undefined {
+    return this.#children.get(nodeId)?.pid
+  }
+
+  get runningCount(): number {
+    return this.#children.size
+  }
+
+  /** Starts every node; resolves with the leader's id when all are ready, rejects when one ends before that. */
+  async startAll(): Promise<number> {
+    const leaders = await Promise.all(this.nodes.map((node) => this.#startAndAwaitReady(node)))
+    return leaders.at(-1) ?? 0
+  }
+
+  /** Starts one node; false when it is running. */
+  start(nodeId: number): boolean {
+    const node = this.nodes.find((each) => each.id === nodeId)
+    if (node === undefined || this.#children.has(nodeId)) return false
+    this.#spawn(node)
+    return true
+  }
+
+  /** False when it is not running. */
+  signal(nodeId: number, signal: NodeJS.Signals): boolean {
+    return this.#children.get(nodeId)?.kill(signal) ?? false
+  }
+
+  /** Stops one node after the other, so that the lead is handed over as long as there is an heir. */
+  async stopAll(): Promise<void> {
+    this.#stopping = true
+    for (const [nodeId, child] of [...this.#children]) {
+      const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+      if (this.signal(nodeId, "SIGTERM")) await ended
+    }
+  }
+
+  #startAndAwaitReady(node: LocalNode): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#readyWaiters.set(node.id, resolve)
+      const child = this.#spawn(node)
+      child.once("error", reject)
+      child.once("exit", (code, signal) => {
+        reject(
+          new Error(`node ${String(node.id)} ended before it was ready (${String(signal ?? code)}); its log says why`),
+        )
+      })
+    })
+  }
+
+  #spawn(node: LocalNode): ChildProcess {
+    const { program, environment, events, extraArguments } = this.#options
+    const child = spawn(process.execPath, [program, "server", ...this.#argumentsOf(node), ...extraArguments], {
+      env: environment,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      // Ctrl-C reaches the whole group of the terminal; only this process shall act on it.
+      detached: true,
+    })
+    this.#children.set(node.id, child)
+    child.on("message", (report: NodeReport) => {
+      this.#readyWaiters.get(node.id)?.(report.leaderId)
+    })
+    child.once("spawn", () => {
+      events.started(node.id, child.pid ?? 0)
+    })
+    child.once("exit", (code, signal) => {
+      this.#children.delete(node.id)
+      if (!this.#stopping) events.exited(node.id, { code, signal })
+    })
+    return child
+  }
+
+  #argumentsOf(node: LocalNode): string[] {
+    const { clusterId, nodeCount } = this.#options
+    const peers = this.nodes.map((each) => `${String(each.id)}=${each.peer}`).join(",")
+    const portOf = (address: string): string => address.slice(address.lastIndexOf(":") + 1)
+    return [
+      "--node-id",
+      String(node.id),
+      "--cluster-id",
+      clusterId,
+      "--data-dir",
+      node.dataDir,
+      "--http-port",
+      portOf(node.http),
+      "--grpc-port",
+      portOf(node.grpc),
+      "--peer-port",
+      portOf(node.peer),
+      ...(nodeCount > 1 ? ["--peers", peers] : []),
+    ]
+  }
+}
