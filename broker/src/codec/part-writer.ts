@@ -7,8 +7,8 @@
 import { Buffer } from "node:buffer"
 
 /** Byte arrays up to this length are copied: an own part costs more than so many bytes. */
-const COPY_BYTES_MAX = 512
-const CHUNK_BYTES = 16_384
+const COPY_BYTES_MAX = 2_048
+const CHUNK_BYTES = 32_768
 
 const TWO_TO_32 = 0x1_0000_0000
 
