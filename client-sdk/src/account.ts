@@ -1,0 +1,223 @@
+/**
+ * The way in: endpoints, keys, and what concerns no single queue. One `Account` a program is enough; it keeps the
+ * connections, the retry budget and what is known about the endpoints.
+ */
+import { AttemptRunner } from "./attempt-runner.ts"
+import { Caller } from "./caller.ts"
+import type { CallOptions } from "./caller.ts"
+import { systemClock } from "./clock.ts"
+import type { Clock } from "./clock.ts"
+import { CmqError, argumentInvalid } from "./cmq-error.ts"
+import { EndpointPool, normalizeEndpoint } from "./endpoint-pool.ts"
+import type { EndpointHealth } from "./endpoint-pool.ts"
+import { EndpointWatch } from "./endpoint-watch.ts"
+import { HttpTransport } from "./http-transport.ts"
+import { Queue } from "./queue.ts"
+import { attributeParametersOf } from "./queue-attributes.ts"
+import type { QueueAttributes } from "./queue-attributes.ts"
+import { listOf, numberOf, textOf } from "./reply-fields.ts"
+import type { Fields } from "./reply-fields.ts"
+import { retrySettings } from "./retry-policy.ts"
+import type { RetryOptions } from "./retry-policy.ts"
+import type { Credentials, Parameter, Transport } from "./transport.ts"
+
+/** Options of an account. */
+export type AccountOptions = Readonly<{
+  /** Addresses of brokers, `http://host:port`; any node of a cluster serves. At least one. */
+  endpoints: readonly string[]
+  secretId: string
+  secretKey: string
+  /** Default `HmacSHA256`. */
+  signatureMethod?: Credentials["signatureMethod"]
+  /** Of one attempt, milliseconds, default 10,000; a long poll adds its wait. */
+  requestTimeoutMs?: number
+  /** Of one call with all its attempts, milliseconds, default 30,000; a long poll adds its wait. */
+  timeoutMs?: number
+  retry?: RetryOptions
+  /** Whether to go to a leader that a reply names and `endpoints` does not. Default true; never from https to http. */
+  followUnknownLeaders?: boolean
+  /** Silence after which an endpoint with requests under way is probed. Milliseconds, default 500; 0 = never. */
+  suspectAfterMs?: number
+  /** Time for such a probe; then everything under way there goes elsewhere. Milliseconds, default 500. */
+  probeTimeoutMs?: number
+  /** Default: `HttpTransport`. */
+  transport?: Transport
+  /** Default: the system's clock. */
+  clock?: Clock
+  /** For jitter, from 0 to below 1. Default `Math.random`. */
+  random?: () => number
+}>
+
+/** Options of `Account.listQueues`. */
+export type ListQueuesOptions = CallOptions &
+  Readonly<{
+    /** Part of the name; default: all. */
+    searchWord?: string
+    /** Rows to leave out, default 0. */
+    offset?: number
+    /** Rows of the answer, 1 to 100, default 20. */
+    limit?: number
+  }>
+
+/** A row of a list. */
+export type QueueEntry = Readonly<{ queueId: string; queueName: string }>
+
+/** One page of a list. */
+export type QueueList = Readonly<{
+  /** All that match, on whatever page. */
+  totalCount: number
+  queues: readonly QueueEntry[]
+}>
+
+/** Who leads, who follows and how far each is, as the broker describes it; see docs/http-api.md, GetClusterStatus. */
+export type ClusterStatus = Readonly<Record<string, unknown>>
+
+/** Rows of a page when all queues are walked through. */
+const PAGE_ROWS = 100
+
+/** A cluster, as one key pair sees it. */
+export class Account {
+  readonly #caller: Caller
+  readonly #pool: EndpointPool
+  readonly #transport: Transport
+  readonly #clock: Clock
+  readonly #random: () => number
+
+  /** Opens no connection yet. @throws CmqError `argumentInvalid` for endpoints that are none. */
+  constructor(options: AccountOptions) {
+    if (options.endpoints.length === 0) throw argumentInvalid("an account needs at least one endpoint")
+    const clock = options.clock ?? systemClock
+    const transport = options.transport ?? new HttpTransport({ clock })
+    const pool = new EndpointPool({
+      origins: [...new Set(options.endpoints.map(normalizeEndpoint))],
+      followUnknownLeaders: options.followUnknownLeaders ?? true,
+      nowMs: () => clock.monotonicMs(),
+    })
+    const watch = new EndpointWatch({
+      clock,
+      suspectAfterMs: options.suspectAfterMs ?? 500,
+      probeTimeoutMs: options.probeTimeoutMs ?? 500,
+      probe: (endpoint, signal) => transport.probe(endpoint, signal),
+    })
+    const { secretId, secretKey, signatureMethod = "HmacSHA256" } = options
+    this.#clock = clock
+    this.#pool = pool
+    this.#transport = transport
+    this.#random = options.random ?? Math.random
+    this.#caller = new Caller({
+      runner: new AttemptRunner({
+        transport,
+        credentials: { secretId, secretKey, signatureMethod },
+        clock,
+        pool,
+        watch,
+      }),
+      pool,
+      clock,
+      retry: retrySettings(options.retry),
+      requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+      timeoutMs: options.timeoutMs ?? 30_000,
+      random: this.#random,
+    })
+  }
+
+  /** A queue by name; asks nobody anything. @throws CmqError `argumentInvalid` when no queue can have that name. */
+  queue(name: string): Queue {
+    return new Queue(name, { caller: this.#caller, clock: this.#clock, random: this.#random })
+  }
+
+  /**
+   * Creates a queue.
+   *
+   * @throws CmqError `queueAlreadyExists`; with outcome `unknown` it may be our own earlier attempt that created it.
+   */
+  async createQueue(name: string, attributes: QueueAttributes = {}, options?: CallOptions): Promise<Queue> {
+    const queue = this.queue(name)
+    const parameters: Parameter[] = [["queueName", name], ...attributeParametersOf(attributes)]
+    await this.#caller.call({ action: "CreateQueue", parameters, options })
+    return queue
+  }
+
+  /** Creates a queue unless it exists. The attributes of one that exists are not changed. */
+  async ensureQueue(name: string, attributes: QueueAttributes = {}, options?: CallOptions): Promise<Queue> {
+    try {
+      return await this.createQueue(name, attributes, options)
+    } catch (thrown) {
+      if (thrown instanceof CmqError && thrown.name === "queueAlreadyExists") return this.queue(name)
+      throw thrown
+    }
+  }
+
+  /** One page of the queues, by name. */
+  async listQueues(options: ListQueuesOptions = {}): Promise<QueueList> {
+    return readQueueList(await this.#list("ListQueue", [], options))
+  }
+
+  /** Every queue, page by page: for a `for await` loop. */
+  async *queues(options: CallOptions & Readonly<{ searchWord?: string }> = {}): AsyncGenerator<QueueEntry, void> {
+    for (let offset = 0; ; offset += PAGE_ROWS) {
+      const page = await this.listQueues({ ...options, offset, limit: PAGE_ROWS })
+      yield* page.queues
+      if (page.queues.length < PAGE_ROWS) return
+    }
+  }
+
+  /** One page of the queues whose dead letters go to the queue `name`. */
+  async listDeadLetterSources(name: string, options: ListQueuesOptions = {}): Promise<QueueList> {
+    return readQueueList(await this.#list("ListDeadLetterSourceQueues", [["deadLetterQueueName", name]], options))
+  }
+
+  /** Who leads, who follows and how far each is. */
+  async clusterStatus(options?: CallOptions): Promise<ClusterStatus> {
+    const { fields } = await this.#caller.call({ action: "GetClusterStatus", parameters: [], options })
+    const cluster = fields["cluster"]
+    return typeof cluster === "object" && cluster !== null ? (cluster as ClusterStatus) : {}
+  }
+
+  /** What this account knows about its endpoints. */
+  endpoints(): readonly EndpointHealth[] {
+    return this.#pool.health()
+  }
+
+  /** Retries left in the budget; 0 during a long outage. */
+  get retriesLeft(): number {
+    return this.#caller.retriesLeft
+  }
+
+  /** Ends calls under way with `closed`, refuses new ones and closes all connections. Stop consumers and senders first. */
+  close(): void {
+    this.#caller.close()
+    this.#transport.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #list(
+    action: "ListQueue" | "ListDeadLetterSourceQueues",
+    parameters: readonly Parameter[],
+    options: ListQueuesOptions,
+  ): Promise<Fields> {
+    const { searchWord = "", offset = 0, limit = 20 } = options
+    const { fields } = await this.#caller.call({
+      action,
+      parameters: [
+        ...parameters,
+        ...(searchWord === "" ? [] : [["searchWord", searchWord] as const]),
+        ["offset", String(offset)],
+        ["limit", String(limit)],
+      ],
+      options,
+    })
+    return fields
+  }
+}
+
+function readQueueList(fields: Fields): QueueList {
+  const queues = listOf(fields["queueList"]).map((each) => ({
+    queueId: textOf(each["queueId"]),
+    queueName: textOf(each["queueName"]),
+  }))
+  return { totalCount: numberOf(fields["totalCount"]), queues }
+}
