@@ -5,7 +5,6 @@
  * that someone already holds (queue depths, Raft positions) are not counted here at all: `onScrape` asks for them.
  * Names follow Prometheus: `opencmq_`, base units, `_total` for counters (ecosystem.md §1b).
  */
-import type { DeliveredMessage } from "./service-types.ts"
 
 /** One row of the table. */
 export interface MetricRow {
@@ -213,42 +212,6 @@ export interface Metrics {
   onScrape(sample: () => void): void
   /** Where the series of single queues come from. Asked once a scrape; may be long, so it is walked once and not kept. */
   setQueues(source: () => Iterable<QueueSample>): void
-}
-
-/** What the node counts of messages; made once from `Metrics`. */
-export interface NodeMetrics {
-  messagesSent(count: number): void
-  messagesReceived(messages: readonly DeliveredMessage[]): void
-  messagesDeleted(count: number): void
-  emptyReceive(): void
-}
-
-/** The node's counters, each looked up once. */
-export function nodeMetrics(metrics: Metrics): NodeMetrics {
-  const sent = metrics.counter("messagesSent")
-  const received = metrics.counter("messagesReceived")
-  const redelivered = metrics.counter("messagesRedelivered")
-  const deleted = metrics.counter("messagesDeleted")
-  const empty = metrics.counter("emptyReceives")
-  const latency = metrics.histogram("deliveryLatency")
-  return {
-    messagesSent: (count) => {
-      sent.add(count)
-    },
-    messagesReceived: (messages) => {
-      received.add(messages.length)
-      for (const message of messages) {
-        if (message.dequeueCount > 1) redelivered.add(1)
-        else latency.observe((message.firstDequeuedAtMs - message.enqueuedAtMs) / 1000)
-      }
-    },
-    messagesDeleted: (count) => {
-      deleted.add(count)
-    },
-    emptyReceive: () => {
-      empty.add(1)
-    },
-  }
 }
 
 /** The metrics as text, for whoever scrapes. */

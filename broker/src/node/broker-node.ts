@@ -1,0 +1,447 @@
+/**
+ * A broker node put together: one replica of the set, the services around it and the frames of its peers. It is built
+ * from ports only, so the process (cli/server.ts) and the simulator run the very same thing.
+ */
+import type { QueueId } from "../core/queue/command.ts"
+import type { Random } from "../core/random.ts"
+import { Raft } from "../core/raft/raft.ts"
+import type { Entry, NodeId, SnapshotMeta } from "../core/raft/types.ts"
+import type { QueueMachine } from "../core/queue/queue-machine.ts"
+import type { ErrorName } from "@opencmq/proto"
+import type { SenderFacts } from "../codec/peer-codec.ts"
+import type {
+  Cancel,
+  CheckpointStore,
+  Clock,
+  Done,
+  Logger,
+  LogEvents,
+  LogRecovery,
+  LogStore,
+  PeerEvents,
+  PeerTransport,
+  Timers,
+} from "../ports.ts"
+import { Checkpointer } from "./checkpointer.ts"
+import { clusterStatusOf } from "./cluster-view.ts"
+import { EntryRepair } from "./entry-repair.ts"
+import { Founding } from "./founding.ts"
+import { LeaderService } from "./leader-service.ts"
+import type { Metrics } from "./metrics.ts"
+import { bootReplica, installSnapshot, isEmptyMember, openSnapshotView } from "./node-boot.ts"
+import type { CreateRaft } from "./node-boot.ts"
+import { NodeMetrics } from "./node-metrics.ts"
+import type { NodeOptions } from "./node-options.ts"
+import { PeerLink } from "./peer-link.ts"
+import type { Hello, PeerLinkUser } from "./peer-link.ts"
+import { RequestRouter } from "./request-router.ts"
+import type {
+  BrokerService,
+  ClusterStatus,
+  Reply,
+  RequestContext,
+  RequestOf,
+  UseCaseName,
+  ValueOf,
+} from "./service-types.ts"
+import type { SetReplica, SetReplicaUser } from "./set-replica.ts"
+import { SnapshotReceiver } from "./snapshot-receiver.ts"
+import { SnapshotSender } from "./snapshot-sender.ts"
+
+export interface BrokerNodeParts {
+  readonly options: NodeOptions
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly random: Random
+  readonly openLog: (events: LogEvents, done: Done<{ readonly log: LogStore; readonly recovery: LogRecovery }>) => void
+  readonly checkpoint: CheckpointStore
+  /** Peers may be met from this call on. */
+  readonly connect: (events: PeerEvents) => PeerTransport
+  /** The node cannot go on (failed sync, unreadable checkpoint): the process must end with an error. Called once. */
+  readonly fatal: (error: Error) => void
+  /** Tests build their Rafts otherwise. */
+  readonly createRaft?: CreateRaft
+}
+
+/** Longest wait for the new leader and for open requests at a clean stop. */
+const STOP_PATIENCE_MS = 3000
+
+/** Boots from the disk, meets the peers and starts to tick. */
+export function startBrokerNode(parts: BrokerNodeParts, done: Done<BrokerNode>): void {
+  const late: { node?: BrokerNode } = {}
+  const fail = (error: Error): void => {
+    if (late.node === undefined) parts.fatal(error)
+    else late.node.fail(error)
+  }
+  const user: SetReplicaUser = {
+    sendToPeers: (messages) => late.node?.link.sendMessages(messages),
+    statusChanged: () => late.node?.statusChanged(),
+    applied: (wakened, entries) => late.node?.applied(wakened, entries),
+    restoreSnapshot: (meta, restored) => late.node?.restoreSnapshot(meta, restored),
+    entriesDamaged: (range, retry) => late.node?.repair.found(range, retry),
+  }
+  const events: LogEvents = {
+    persisted: (sequence) => late.node?.replica.persisted(sequence),
+    failed: (error) => {
+      fail(new Error("the log failed; nothing more can be acknowledged", { cause: error }))
+    },
+    spaceChanged: (space) => {
+      parts.logger.warn({ low: space.low, usedBytes: space.usedBytes }, "disk space of the log changed")
+    },
+  }
+  const createRaft: CreateRaft = parts.createRaft ?? ((options) => new Raft(options))
+  bootReplica({ ...parts, user, events, createRaft }, (error, booted) => {
+    if (error !== undefined) {
+      done(error, undefined as never)
+      return
+    }
+    const node = new BrokerNode(parts, booted.replica, booted.recovery)
+    late.node = node
+    node.start()
+    done(undefined, node)
+  })
+}
+
+export class BrokerNode implements BrokerService {
+  readonly replica: SetReplica
+  readonly link: PeerLink
+  readonly repair: EntryRepair
+  readonly leader: LeaderService
+  readonly checkpointer: Checkpointer
+  readonly router: RequestRouter
+  readonly #parts: BrokerNodeParts
+  readonly #metrics: NodeMetrics
+  readonly #sender: SnapshotSender
+  readonly #receiver: SnapshotReceiver
+  readonly #founding: Founding
+  readonly #peerAddresses = new Map<NodeId, string>()
+  readonly #diskLowAt = new Set<NodeId>()
+  #transport: PeerTransport | undefined
+  #ticker: Cancel | undefined
+  #stopping = false
+  #dead = false
+
+  constructor(parts: BrokerNodeParts, replica: SetReplica, recovery: LogRecovery) {
+    const { options, logger, clock, timers } = parts
+    this.#parts = parts
+    this.replica = replica
+    this.#metrics = new NodeMetrics(parts.metrics)
+    this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
+    const send = this.link.send.bind(this.link)
+    this.leader = new LeaderService({ replica, clock, metrics: this.#metrics, sendRefusal: () => this.#sendRefusal() })
+    this.router = new RequestRouter({
+      nodeId: options.nodeId,
+      clock,
+      timers,
+      leader: this.leader,
+      leaderReady: () => replica.leaderReady,
+      leaderId: () => replica.status.leaderId,
+      clusterStatus: () => this.clusterStatus(),
+      sendCall: (peer, call) => this.link.sendCall(peer, call),
+      sendCancel: (peer, callId) => {
+        this.link.sendCancel(peer, callId)
+      },
+      maxRequests: options.maxRequests,
+    })
+    this.checkpointer = new Checkpointer({
+      replica,
+      store: parts.checkpoint,
+      logger,
+      options: options.checkpoint,
+      compactionLimit: () => this.#sender.compactionLimit(),
+      fatal: (error) => {
+        this.fail(error)
+      },
+    })
+    this.#sender = new SnapshotSender({
+      replica,
+      logger,
+      send,
+      openView: (opened) => {
+        openSnapshotView(this.#installParts(), opened)
+      },
+    })
+    this.#receiver = new SnapshotReceiver({ replica, store: parts.checkpoint, logger, send })
+    const peers = options.voters.filter((nodeId) => nodeId !== options.nodeId)
+    this.#founding = new Founding({ isEmpty: isEmptyMember(options, recovery), others: peers })
+    this.repair = new EntryRepair({
+      replica,
+      logger,
+      peers,
+      recovery,
+      send,
+      whole: () => {
+        if (!this.#founding.isOpen) replica.raft.allowVoting()
+      },
+    })
+  }
+
+  start(): void {
+    this.#transport = this.#parts.connect({
+      frame: (peer, bytes) => {
+        if (!this.#dead) this.link.receive(peer, bytes)
+      },
+      connected: (peer) => {
+        this.#peerConnected(peer)
+      },
+      disconnected: (peer) => {
+        this.#peerDisconnected(peer)
+      },
+    })
+    this.#ticker = this.#parts.timers.every(this.#parts.options.tickMs, () => {
+      this.#tick()
+    })
+    this.replica.wake()
+  }
+
+  // ------------------------------------------------------------------------------------------ BrokerService
+
+  execute<K extends UseCaseName>(
+    name: K,
+    request: RequestOf<K>,
+    call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
+  ): void {
+    this.router.execute(name, request, call)
+  }
+
+  leaderHint(): string | undefined {
+    const { leaderId } = this.replica.status
+    if (leaderId === this.#parts.options.nodeId) return this.#parts.options.httpAddress || undefined
+    return this.#peerAddresses.get(leaderId)
+  }
+
+  notReadyReason(): string | undefined {
+    const status = this.replica.raft.status()
+    if (this.#stopping) return "stopping"
+    if (this.#founding.isRecovering) return "the disk was empty: fetching everything from the other nodes"
+    if (!this.repair.isWhole) return `${String(this.repair.damagedCount)} damaged log entries are being repaired`
+    if (status.leaderId === 0) return "no leader is known"
+    if (status.commitIndex - this.replica.appliedIndex > LAG_ENTRIES_MAX) return "catching up"
+    return undefined
+  }
+
+  clusterStatus(): ClusterStatus {
+    return clusterStatusOf({
+      options: this.#parts.options,
+      replica: this.replica,
+      addressOf: (nodeId) => this.#peerAddresses.get(nodeId) ?? "",
+      isConnected: (nodeId) => this.#transport?.connected(nodeId) === true,
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------ stopping
+
+  /** Hands the lead over, answers what waits, makes a checkpoint and closes. New requests are refused from now on. */
+  stop(done: () => void): void {
+    if (this.#stopping) return
+    this.#stopping = true
+    this.router.beginStop()
+    this.leader.answerPolls()
+    this.#handOver()
+    const startedMs = this.#parts.clock.monotonicMs()
+    const waitForRest = (): void => {
+      const waitedMs = this.#parts.clock.monotonicMs() - startedMs
+      const isQuiet = this.router.inFlightCount === 0 && this.replica.status.role !== "leader"
+      if (isQuiet || waitedMs >= STOP_PATIENCE_MS || this.#isAlone()) this.#close(done)
+      else this.#parts.timers.after(STOP_POLL_MS, waitForRest)
+    }
+    waitForRest()
+  }
+
+  /** Something failed that must not be survived: nothing is sent, acknowledged or applied any more. */
+  fail(error: Error): void {
+    if (this.#dead) return
+    this.#dead = true
+    this.#ticker?.()
+    this.checkpointer.stop()
+    this.replica.stop()
+    this.#parts.fatal(error)
+  }
+
+  #isAlone(): boolean {
+    return this.#parts.options.voters.length === 1 && this.router.inFlightCount === 0
+  }
+
+  #handOver(): void {
+    const status = this.replica.raft.status()
+    if (status.role !== "leader") return
+    const heirs = status.peers.filter((peer) => this.#transport?.connected(peer.nodeId) === true)
+    const heir = heirs.sort((left, right) => right.matchIndex - left.matchIndex)[0]
+    if (heir === undefined) return
+    this.replica.raft.transferLeadership(heir.nodeId)
+    this.replica.wake()
+  }
+
+  #close(done: () => void): void {
+    this.router.finishStop()
+    this.checkpointer.finish(() => {
+      this.#dead = true
+      this.#ticker?.()
+      this.checkpointer.stop()
+      this.replica.stop()
+      this.replica.log.close(() => {
+        this.#parts.checkpoint.close(done)
+      })
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------ from the replica
+
+  statusChanged(): void {
+    const { role, term, leaderId } = this.replica.status
+    this.#parts.logger.info({ role, term, leaderId, ready: this.replica.leaderReady }, "raft status")
+    if (role === "candidate") this.#metrics.elections.add(1)
+    if (role !== "leader") {
+      this.leader.releasePolls()
+      this.#sender.stopAll()
+    }
+    // At the end of the turn: whoever waits for the old leader's answer is told first.
+    this.#parts.timers.soon(() => {
+      if (!this.#dead) this.router.dispatchWaiting()
+    })
+  }
+
+  applied(wakened: readonly QueueId[], entries: readonly Entry[]): void {
+    let bytes = 0
+    for (const entry of entries) bytes += entry.data.length
+    if (this.replica.leaderReady && wakened.length > 0) this.leader.wakePolls(wakened)
+    this.checkpointer.applied(bytes)
+  }
+
+  restoreSnapshot(meta: SnapshotMeta, restored: (machine: QueueMachine) => void): void {
+    installSnapshot(this.#installParts(), meta, (error, machine) => {
+      if (error === undefined) restored(machine)
+      else this.fail(new Error("a snapshot could not be installed", { cause: error }))
+    })
+  }
+
+  #installParts(): Parameters<typeof installSnapshot>[0] {
+    const { options, checkpoint } = this.#parts
+    return { options, checkpoint, replica: this.replica, checkpointer: this.checkpointer }
+  }
+
+  // ------------------------------------------------------------------------------------------ peers
+
+  #peers(): PeerTransport {
+    return this.#transport ?? NO_PEERS
+  }
+
+  #peerConnected(peer: NodeId): void {
+    if (this.#dead) return
+    const { httpAddress } = this.#parts.options
+    const { lastIndex, commitIndex } = this.replica.raft.status()
+    this.link.sendHello(peer, { httpAddress, lastIndex, commitIndex })
+    this.#sender.connected(peer)
+    this.router.dispatchWaiting()
+  }
+
+  #peerDisconnected(peer: NodeId): void {
+    if (this.#dead) return
+    this.replica.raft.peerUnreachable(peer)
+    this.router.peerLost(peer)
+    this.replica.wake()
+  }
+
+  #helloReceived(peer: NodeId, hello: Hello): void {
+    this.#peerAddresses.set(peer, hello.httpAddress)
+    this.#founding.met(peer, hello.commitIndex)
+    const known = this.replica.raft.status().peers.find((each) => each.nodeId === peer)
+    // It had more once: it came back without its disk, and what it acknowledged before counts no longer.
+    if (known !== undefined && hello.lastIndex < known.matchIndex) this.replica.raft.peerReset(peer)
+    this.replica.wake()
+  }
+
+  #linkUser(): PeerLinkUser {
+    return {
+      facts: () => this.#facts(),
+      factsReceived: (peer, facts) => {
+        this.#factsReceived(peer, facts)
+      },
+      raftMessage: (message) => {
+        this.replica.step(message)
+      },
+      snapshotWanted: (message) => {
+        this.#sender.start(message)
+      },
+      helloReceived: (peer, hello) => {
+        this.#helloReceived(peer, hello)
+      },
+      callReceived: (peer, call) => {
+        this.router.carryOut(peer, call, (reply) => {
+          this.link.sendAnswer(peer, call.callId, reply)
+        })
+      },
+      answerReceived: (callId, reply) => {
+        this.router.answerCame(callId, reply)
+      },
+      cancelReceived: (peer, callId) => {
+        this.router.cancelCarried(peer, callId)
+      },
+      snapshotBegin: (peer, transferId, message) => {
+        this.#receiver.begin(peer, transferId, message)
+      },
+      snapshotChunk: (peer, frame) => {
+        this.#receiver.chunk(peer, frame)
+      },
+      snapshotEnd: (peer, transferId, chunkCount) => {
+        this.#receiver.end(peer, transferId, chunkCount)
+      },
+      snapshotAck: (peer, ack) => {
+        this.#sender.ackReceived(peer, ack)
+      },
+      repairRequested: (peer, request) => {
+        this.repair.requested(peer, request)
+      },
+      repairReplied: (peer, requestId, entries) => {
+        this.repair.replied(peer, requestId, entries)
+      },
+    }
+  }
+
+  #facts(): SenderFacts {
+    const clockMs = this.replica.leaderReady ? this.replica.logClock.nowMs() : 0
+    return { clockMs, diskLow: this.replica.log.space().low, stateHash: undefined }
+  }
+
+  #factsReceived(peer: NodeId, facts: SenderFacts): void {
+    if (facts.diskLow) this.#diskLowAt.add(peer)
+    else this.#diskLowAt.delete(peer)
+    const { role, leaderId } = this.replica.status
+    if (facts.clockMs > 0 && role !== "leader" && leaderId === peer) this.replica.logClock.follow(facts.clockMs)
+  }
+
+  /** Sends wait until a majority, this node among it, has room again; receives and deletes go on meanwhile. */
+  #sendRefusal(): ErrorName | undefined {
+    if (this.replica.log.space().low) return "diskFull"
+    const { voters } = this.replica.raft.status().configuration
+    const lowCount = voters.filter((nodeId) => this.#diskLowAt.has(nodeId)).length
+    return lowCount > (voters.length - 1) / 2 ? "diskFull" : undefined
+  }
+
+  #tick(): void {
+    if (this.#dead) return
+    this.replica.tick()
+    this.leader.expirePolls()
+    this.router.tick()
+    this.checkpointer.tick()
+    this.repair.tick()
+    this.#sender.tick()
+    this.#receiver.tick()
+    this.#settleFounding()
+  }
+
+  #settleFounding(): void {
+    if (!this.#founding.isOpen) return
+    const { commitIndex, durableIndex } = this.replica.raft.status()
+    if (this.#founding.settled(Math.min(commitIndex, durableIndex)) && this.repair.isWhole)
+      this.replica.raft.allowVoting()
+  }
+}
+
+const STOP_POLL_MS = 10
+/** A node that is further behind than this does not call itself ready. */
+const LAG_ENTRIES_MAX = 10_000
+
+const NO_PEERS: PeerTransport = { send: () => false, connected: () => false }

@@ -1,0 +1,60 @@
+/** What a broker node is built with, and the limits that keep everything in it bounded. */
+import type { NodeId } from "../core/raft/types.ts"
+import type { CheckpointerOptions } from "./checkpointer.ts"
+
+export interface NodeOptions {
+  readonly clusterId: string
+  readonly nodeId: NodeId
+  readonly setId: number
+  /** The voters of the set when it is founded; afterwards the log says who they are. */
+  readonly voters: readonly NodeId[]
+  /** Where clients reach this node, for hints to other clients; "" = nowhere. */
+  readonly httpAddress: string
+  readonly tickMs: number
+  /** Least ticks without a leader before an election. */
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  /** Requests waiting or under way at once. */
+  readonly maxRequests: number
+  readonly deduplicationWindowMs: number
+  readonly queueCountMax: number
+  readonly queueNameReuseMs: number
+  readonly checkpoint: CheckpointerOptions
+}
+
+export const NODE_DEFAULTS = {
+  setId: 0,
+  httpAddress: "",
+  tickMs: 50,
+  electionTicks: 12,
+  heartbeatTicks: 2,
+  maxRequests: 100_000,
+  deduplicationWindowMs: 300_000,
+  queueCountMax: 10_000,
+  queueNameReuseMs: 10_000,
+  checkpoint: {
+    everyBytes: 64 << 20,
+    everyTicks: 200,
+    keptForFollowersBytes: 256 << 20,
+    cleanBelowLiveShare: 0.4,
+  },
+} as const satisfies Partial<NodeOptions>
+
+/** Bytes and counts of the Raft core that a user has no reason to turn. */
+export const RAFT_LIMITS = {
+  maxInflightEntriesBytes: 16 << 20,
+  maxInflightMessages: 256,
+  maxAppendBytes: 2 << 20,
+  maxUncommittedBytes: 64 << 20,
+  maxApplyBytes: 8 << 20,
+  cacheBytes: 24 << 20,
+} as const
+
+/** Counts of the queue machine; CMQ's where CMQ states one (docs/limits.md). */
+export const MACHINE_LIMITS = {
+  delayedPerQueue: 1_000_000,
+  inflightPerQueue: 1_000_000,
+  deadLetterSources: 6,
+  deduplicationIds: 1_048_576,
+  timeStepsPerEntry: 10_000,
+} as const

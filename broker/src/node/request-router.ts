@@ -1,0 +1,356 @@
+/**
+ * Takes the requests of the faces to where they can be carried out: here when this node leads and is ready, otherwise
+ * to the leader over the peer connection; while no leader is known they wait, up to their deadline.
+ *
+ * What it promises: every request is answered exactly once; a request is sent again only when its first attempt
+ * certainly had no effect, or when doing it twice does no harm; otherwise the answer is `unknownOutcome`.
+ */
+import type { ErrorName } from "@opencmq/proto"
+import type { NodeId } from "../core/raft/types.ts"
+import type { Clock, Timers } from "../ports.ts"
+import { DeadlineList } from "./deadline-list.ts"
+import { RETRY } from "./leader-service.ts"
+import type { LeaderCall, LeaderService } from "./leader-service.ts"
+import type { ClusterStatus, Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
+
+/** Use cases that the leader does; `clusterStatus` is every node's own. */
+export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus">
+
+export interface ForwardedCall {
+  readonly callId: number
+  readonly timeoutMs: number
+  readonly name: LeaderUseCase
+  readonly request: unknown
+}
+
+export interface RouterParts {
+  readonly nodeId: NodeId
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly leader: LeaderService
+  readonly leaderReady: () => boolean
+  readonly leaderId: () => NodeId
+  readonly clusterStatus: () => ClusterStatus
+  /** False when the frame could not be sent. */
+  readonly sendCall: (peer: NodeId, call: ForwardedCall) => boolean
+  readonly sendCancel: (peer: NodeId, callId: number) => void
+  /** Requests waiting or under way at once; more are refused with `overloaded`. */
+  readonly maxRequests: number
+}
+
+type AnyReply = Reply<unknown>
+
+interface RoutedRequest {
+  readonly callId: number
+  readonly name: LeaderUseCase
+  readonly request: RequestOf<LeaderUseCase>
+  readonly context: RequestContext
+  readonly done: (reply: AnyReply) => boolean | undefined
+  readonly deadlineMs: number
+  place: "waiting" | "here" | "away"
+  awayTo: NodeId
+  /** The leader's own call while `place` is "here". */
+  local: LeaderCall<unknown> | undefined
+  finished: boolean
+}
+
+/** Longest time beyond its polling wait that a forwarded call is given to bring its answer home. */
+const HOMEWARD_MS = 500
+
+/** Doing these twice does no harm: they change nothing, or the second time changes nothing more. */
+const REPEATABLE: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
+  "getQueueAttributes",
+  "listQueues",
+  "listDeadLetterSources",
+  "peekMessages",
+  "receiveMessages",
+  "setQueueAttributes",
+  "clearQueue",
+  "unbindDeadLetterQueue",
+])
+
+const READ_ONLY: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
+  "getQueueAttributes",
+  "listQueues",
+  "listDeadLetterSources",
+  "peekMessages",
+])
+
+export class RequestRouter {
+  readonly #parts: RouterParts
+  readonly #requests = new Map<number, RoutedRequest>()
+  readonly #waiting = new Set<RoutedRequest>()
+  readonly #deadlines = new DeadlineList<RoutedRequest>()
+  /** Long polls that this node carries out for other nodes, by node and their call id. */
+  readonly #carriedFor = new Map<string, RequestContext>()
+  #lastCallId = 0
+  #stopping = false
+
+  constructor(parts: RouterParts) {
+    this.#parts = parts
+  }
+
+  get inFlightCount(): number {
+    return this.#requests.size
+  }
+
+  execute<K extends UseCaseName>(
+    name: K,
+    request: RequestOf<K>,
+    call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
+  ): void {
+    const done = call.done as (reply: AnyReply) => boolean | undefined
+    if (name === "clusterStatus") {
+      this.#later(() => done({ ok: true, value: this.#parts.clusterStatus() }))
+      return
+    }
+    const refusal = this.#entryRefusal()
+    if (refusal !== undefined) {
+      this.#later(() => done(refused(refusal)))
+      return
+    }
+    const leaderName: LeaderUseCase = name
+    const routed: RoutedRequest = {
+      callId: ++this.#lastCallId,
+      name: leaderName,
+      request: request as RequestOf<LeaderUseCase>,
+      context: call.context,
+      done,
+      deadlineMs: this.#parts.clock.monotonicMs() + call.context.timeoutMs + pollingWaitOf(request),
+      place: "waiting",
+      awayTo: 0,
+      local: undefined,
+      finished: false,
+    }
+    this.#requests.set(routed.callId, routed)
+    this.#deadlines.add(routed.deadlineMs, routed)
+    call.context.onCancel = () => {
+      this.#cancel(routed)
+    }
+    this.#dispatch(routed)
+  }
+
+  /** Role, leader or a connection changed: what waits may have somewhere to go. */
+  dispatchWaiting(): void {
+    for (const routed of [...this.#waiting]) this.#dispatch(routed)
+  }
+
+  /** Called at each tick. */
+  tick(): void {
+    const nowMs = this.#parts.clock.monotonicMs()
+    for (;;) {
+      const routed = this.#deadlines.takeDue(nowMs)
+      if (routed === undefined) break
+      this.#deadlineCame(routed)
+    }
+    if (this.#waiting.size > 0) this.dispatchWaiting()
+  }
+
+  /** The connection to a peer is gone: answers to what was sent there will not come. */
+  peerLost(peer: NodeId): void {
+    for (const routed of this.#requests.values()) {
+      if (routed.place === "away" && routed.awayTo === peer) this.#attemptLost(routed)
+    }
+    for (const [key, context] of this.#carriedFor) {
+      if (key.startsWith(`${String(peer)}/`)) cancelContext(context)
+    }
+  }
+
+  /** No new requests; long polls are answered by the leader service. */
+  beginStop(): void {
+    this.#stopping = true
+  }
+
+  /** Answers everything that is left, honestly. */
+  finishStop(): void {
+    for (const routed of [...this.#requests.values()]) this.#deadlineCame(routed)
+  }
+
+  // ------------------------------------------------------------------------------------------ between nodes
+
+  /** Another node asks this one to carry out a call. `answer` gets undefined when this node cannot (not the leader). */
+  carryOut(peer: NodeId, call: ForwardedCall, answer: (reply: AnyReply | undefined) => void): void {
+    if (!this.#parts.leaderReady() || this.#stopping) {
+      this.#later(() => {
+        answer(undefined)
+      })
+      return
+    }
+    const key = `${String(peer)}/${String(call.callId)}`
+    const context: RequestContext = { requestId: key, timeoutMs: call.timeoutMs, cancelled: false, onCancel: undefined }
+    this.#carriedFor.set(key, context)
+    const local: LeaderCall<unknown> = {
+      deadlineMs: this.#parts.clock.monotonicMs() + call.timeoutMs,
+      cancel: undefined,
+      done: (result) => {
+        this.#carriedFor.delete(key)
+        answer(result === RETRY ? undefined : result)
+      },
+    }
+    context.onCancel = () => local.cancel?.()
+    this.#executeHere(call.name, call.request as RequestOf<LeaderUseCase>, local)
+  }
+
+  cancelCarried(peer: NodeId, callId: number): void {
+    const context = this.#carriedFor.get(`${String(peer)}/${String(callId)}`)
+    if (context !== undefined) cancelContext(context)
+  }
+
+  /** The answer to a call that was sent away; undefined = that node is not the leader (any more). */
+  answerCame(callId: number, reply: AnyReply | undefined): void {
+    const routed = this.#requests.get(callId)
+    if (routed?.place !== "away") return
+    if (reply === undefined) this.#wait(routed)
+    else this.#finish(routed, reply)
+  }
+
+  // ------------------------------------------------------------------------------------------ one request
+
+  #entryRefusal(): ErrorName | undefined {
+    if (this.#stopping) return "shuttingDown"
+    return this.#requests.size >= this.#parts.maxRequests ? "overloaded" : undefined
+  }
+
+  #dispatch(routed: RoutedRequest): void {
+    if (routed.finished) return
+    this.#waiting.delete(routed)
+    if (this.#parts.leaderReady()) {
+      this.#dispatchHere(routed)
+      return
+    }
+    const leaderId = this.#parts.leaderId()
+    if (leaderId === 0 || leaderId === this.#parts.nodeId || !this.#sendAway(routed, leaderId)) this.#wait(routed)
+  }
+
+  #dispatchHere(routed: RoutedRequest): void {
+    routed.place = "here"
+    const local: LeaderCall<unknown> = {
+      deadlineMs: routed.deadlineMs,
+      cancel: undefined,
+      done: (result) => {
+        if (routed.finished || routed.local !== local) {
+          this.#lateAnswer(routed, result)
+          return
+        }
+        routed.local = undefined
+        if (result === RETRY) this.#wait(routed)
+        else this.#finish(routed, result)
+      },
+    }
+    routed.local = local
+    this.#executeHere(routed.name, routed.request, local)
+  }
+
+  #executeHere(name: LeaderUseCase, request: RequestOf<LeaderUseCase>, local: LeaderCall<unknown>): void {
+    this.#parts.leader.execute(name, request, local)
+  }
+
+  #sendAway(routed: RoutedRequest, leaderId: NodeId): boolean {
+    const timeoutMs = routed.deadlineMs - this.#parts.clock.monotonicMs()
+    const { callId, name, request } = routed
+    if (!this.#parts.sendCall(leaderId, { callId, timeoutMs, name, request })) return false
+    routed.place = "away"
+    routed.awayTo = leaderId
+    return true
+  }
+
+  /** Nothing has happened to it yet, or only what may happen again. */
+  #wait(routed: RoutedRequest): void {
+    routed.place = "waiting"
+    routed.local = undefined
+    this.#waiting.add(routed)
+  }
+
+  /** The attempt under way will not be answered, and it may have been applied. */
+  #attemptLost(routed: RoutedRequest): void {
+    if (isRepeatable(routed)) this.#wait(routed)
+    else this.#finish(routed, refused("unknownOutcome"))
+  }
+
+  #deadlineCame(routed: RoutedRequest): void {
+    if (routed.finished) return
+    if (routed.place === "away" && routed.context.cancelled) {
+      this.#requests.delete(routed.callId)
+      return
+    }
+    const applied = routed.place === "waiting" || READ_ONLY.has(routed.name)
+    this.#finish(routed, refused(applied ? "unavailable" : "unknownOutcome"))
+  }
+
+  #finish(routed: RoutedRequest, reply: AnyReply): void {
+    if (routed.finished) return
+    routed.finished = true
+    this.#waiting.delete(routed)
+    this.#deadlines.remove(routed)
+    this.#requests.delete(routed.callId)
+    routed.context.onCancel = undefined
+    const taken = routed.done(reply)
+    if (taken === false || routed.context.cancelled) this.#giveBack(routed, reply)
+  }
+
+  /** An answer that came after the request was given up: messages in it must not stay invisible for nothing. */
+  #lateAnswer(routed: RoutedRequest, result: AnyReply | typeof RETRY): void {
+    if (result !== RETRY) this.#giveBack(routed, result)
+  }
+
+  #giveBack(routed: RoutedRequest, reply: AnyReply): void {
+    if (routed.name !== "receiveMessages" || !reply.ok || this.#stopping) return
+    const { messages } = reply.value as ValueOf<"receiveMessages">
+    const { queueName } = routed.request as RequestOf<"receiveMessages">
+    const handles = messages.map((message) => message.deliveryHandle)
+    this.execute(
+      "changeVisibility",
+      { queueName, handles, visibilityTimeoutMs: 0 },
+      {
+        context: {
+          requestId: `${routed.context.requestId}/give-back`,
+          timeoutMs: 5000,
+          cancelled: false,
+          onCancel: undefined,
+        },
+        done: () => undefined,
+      },
+    )
+  }
+
+  /** The client has gone. */
+  #cancel(routed: RoutedRequest): void {
+    if (routed.finished) return
+    if (routed.place === "away") {
+      this.#parts.sendCancel(routed.awayTo, routed.callId)
+    } else if (routed.place === "here") {
+      routed.local?.cancel?.()
+    } else {
+      this.#finish(routed, refused("unavailable"))
+    }
+  }
+
+  #later(run: () => void): void {
+    this.#parts.timers.soon(run)
+  }
+}
+
+function isRepeatable(routed: RoutedRequest): boolean {
+  if (REPEATABLE.has(routed.name)) return true
+  if (routed.name !== "sendMessages") return false
+  const { messages } = routed.request as RequestOf<"sendMessages">
+  return messages.every((message) => message.clientMessageId !== "")
+}
+
+function pollingWaitOf(request: unknown): number {
+  const waitMs = (request as Partial<RequestOf<"receiveMessages">>).pollingWaitMs
+  const isReceive = (request as Partial<RequestOf<"receiveMessages">>).maxCount !== undefined
+  return isReceive ? (waitMs ?? MAX_POLLING_WAIT_MS) + HOMEWARD_MS : 0
+}
+
+/** A receive that leaves the wait to the queue's attribute may wait this long. */
+const MAX_POLLING_WAIT_MS = 30_000
+
+function cancelContext(context: RequestContext): void {
+  context.cancelled = true
+  context.onCancel?.()
+}
+
+function refused(error: ErrorName): AnyReply {
+  return { ok: false, error, args: [] }
+}

@@ -1,0 +1,178 @@
+/**
+ * The use cases of a broker as plain data: what every face (HTTP, gRPC, ...) asks of the node, and what it gets back.
+ *
+ * A request can be carried out by the leader of the set or sent to it by any other node; both sides see the same
+ * values, so a face never knows which node did the work. Times are Unix milliseconds, lengths of time milliseconds.
+ */
+import type { ErrorName } from "@opencmq/proto"
+import type { QueueAttributes, SetQueueAttributes } from "../core/queue/command.ts"
+import type { Provenance } from "../core/queue/outcome.ts"
+
+export interface MessageAttribute {
+  readonly name: string
+  readonly type: "string" | "binary"
+  readonly value: Uint8Array
+}
+
+export interface OutgoingMessage {
+  readonly body: Uint8Array
+  readonly delayMs: number
+  /** 1 to 128 bytes; "" = none. */
+  readonly clientMessageId: string
+  readonly attributes: readonly MessageAttribute[]
+}
+
+/** A receipt handle taken apart; the text form is in `@opencmq/proto`. */
+export interface Handle {
+  readonly slot: number
+  readonly deliveryNumber: number
+}
+
+export interface DeliveredMessage {
+  readonly msgId: string
+  /** The receipt handle, taken apart. */
+  readonly deliveryHandle: Handle
+  readonly receiptHandle: string
+  readonly body: Uint8Array
+  readonly attributes: readonly MessageAttribute[]
+  readonly clientMessageId: string
+  readonly enqueuedAtMs: number
+  readonly firstDequeuedAtMs: number
+  readonly nextVisibleAtMs: number
+  readonly dequeueCount: number
+  readonly provenance: DeliveredProvenance | undefined
+}
+
+export type DeliveredProvenance = Omit<Provenance, "sourceQueueId"> & { readonly sourceQueueName: string }
+
+export interface PeekedMessage extends Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle"> {
+  readonly sequence: number
+  readonly state: "active" | "inactive" | "delayed" | "rewindable"
+  /** When the state ends by itself; 0 when it does not. */
+  readonly dueAtMs: number
+}
+
+export interface QueueStatus {
+  readonly queueName: string
+  readonly queueId: string
+  readonly attributes: QueueAttributes
+  readonly createdAtMs: number
+  readonly modifiedAtMs: number
+  readonly activeCount: number
+  readonly inactiveCount: number
+  readonly delayedCount: number
+  readonly rewindableCount: number
+  /** Enqueue time of the oldest message not yet deleted; 0 when there is none. */
+  readonly oldestUnconsumedAtMs: number
+}
+
+export interface QueuePage {
+  readonly totalCount: number
+  readonly queues: readonly { readonly queueId: string; readonly queueName: string }[]
+}
+
+export interface NodeStatus {
+  readonly nodeId: number
+  readonly role: string
+  readonly httpAddress: string
+  readonly reachable: boolean
+  readonly matchIndex: number
+}
+
+export interface ClusterStatus {
+  readonly clusterId: string
+  readonly setId: number
+  readonly nodeId: number
+  readonly leaderId: number
+  readonly leaderHttpAddress: string
+  readonly term: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly stateHash: string
+  readonly nodes: readonly NodeStatus[]
+}
+
+/** Kind of request -> [what is asked, what comes back]. */
+export interface UseCases {
+  createQueue: [{ readonly queueName: string; readonly attributes: QueueAttributes }, { readonly queueId: string }]
+  setQueueAttributes: [
+    { readonly queueName: string; readonly change: SetQueueAttributes["change"] },
+    { readonly queueId: string },
+  ]
+  deleteQueue: [{ readonly queueName: string }, Nothing]
+  clearQueue: [{ readonly queueName: string }, { readonly count: number }]
+  rewindQueue: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
+  unbindDeadLetterQueue: [{ readonly queueName: string }, Nothing]
+  getQueueAttributes: [{ readonly queueName: string }, QueueStatus]
+  listQueues: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, QueuePage]
+  listDeadLetterSources: [
+    { readonly queueName: string; readonly searchWord: string; readonly offset: number; readonly limit: number },
+    QueuePage,
+  ]
+  sendMessages: [
+    { readonly queueName: string; readonly messages: readonly OutgoingMessage[] },
+    { readonly msgIds: readonly string[]; readonly duplicates: readonly boolean[] },
+  ]
+  receiveMessages: [
+    {
+      readonly queueName: string
+      readonly maxCount: number
+      /** Undefined = the queue's own. */
+      readonly pollingWaitMs: number | undefined
+      readonly visibilityTimeoutMs: number | undefined
+    },
+    { readonly messages: readonly DeliveredMessage[] },
+  ]
+  /** `failed[i]` tells whether handle i was refused (receiptHandleInvalid). */
+  deleteMessages: [
+    { readonly queueName: string; readonly handles: readonly Handle[] },
+    { readonly failed: readonly boolean[] },
+  ]
+  changeVisibility: [
+    { readonly queueName: string; readonly handles: readonly Handle[]; readonly visibilityTimeoutMs: number },
+    { readonly failed: readonly boolean[]; readonly nextVisibleAtMs: number },
+  ]
+  peekMessages: [
+    { readonly queueName: string; readonly maxCount: number; readonly fromSequence: number },
+    { readonly messages: readonly PeekedMessage[] },
+  ]
+  clusterStatus: [Nothing, ClusterStatus]
+}
+
+export type Nothing = Readonly<Record<string, never>>
+export type UseCaseName = keyof UseCases
+export type RequestOf<K extends UseCaseName> = UseCases[K][0]
+export type ValueOf<K extends UseCaseName> = UseCases[K][1]
+
+/** A refusal carries the name in the error table and the words for its text. */
+export type Reply<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: ErrorName; readonly args: readonly string[] }
+
+/** One per request of a client. */
+export interface RequestContext {
+  readonly requestId: string
+  /** How long the client waits at most, long poll not counted. After that the answer is `unavailable` or `unknownOutcome`. */
+  readonly timeoutMs: number
+  /** Set by the face when the client has gone; ends a long poll and gives undelivered messages back. */
+  cancelled: boolean
+  /** Called by the face right after it set `cancelled`. Set by the node while something waits. */
+  onCancel: (() => void) | undefined
+}
+
+/**
+ * What a face talks to. `done` is called exactly once, never before `execute` has returned. Never throws.
+ * For `receiveMessages` the callback may return false: "I could not hand this to the client" — the node then gives the
+ * messages back at once.
+ */
+export interface BrokerService {
+  execute<K extends UseCaseName>(
+    name: K,
+    request: RequestOf<K>,
+    call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
+  ): void
+  /** Seconds since 1970 for signature windows and replies. */
+  readonly leaderHint: () => string | undefined
+  /** Live facts for /readyz: undefined = ready, else why not. */
+  notReadyReason(): string | undefined
+}
