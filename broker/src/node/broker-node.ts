@@ -6,7 +6,7 @@ import type { QueueId } from "../core/queue/command.ts"
 import type { Random } from "../core/random.ts"
 import { Raft } from "../core/raft/raft.ts"
 import type { Entry, NodeId, SnapshotMeta } from "../core/raft/types.ts"
-import type { QueueMachine } from "../core/queue/queue-machine.ts"
+import { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
 import type { SenderFacts } from "../codec/peer-codec.ts"
 import type {
@@ -29,7 +29,7 @@ import { Founding } from "./founding.ts"
 import { LeaderService } from "./leader-service.ts"
 import type { Metrics } from "./metrics.ts"
 import { bootReplica, installSnapshot, isEmptyMember, openSnapshotView } from "./node-boot.ts"
-import type { CreateRaft } from "./node-boot.ts"
+import type { CreateMachine, CreateRaft } from "./node-boot.ts"
 import { NodeMetrics } from "./node-metrics.ts"
 import type { NodeOptions } from "./node-options.ts"
 import { PeerLink } from "./peer-link.ts"
@@ -63,6 +63,8 @@ export interface BrokerNodeParts {
   readonly fatal: (error: Error) => void
   /** Tests build their Rafts otherwise. */
   readonly createRaft?: CreateRaft
+  /** The same for queue machines. */
+  readonly createMachine?: CreateMachine
 }
 
 /** Longest wait for the new leader and for open requests at a clean stop. */
@@ -92,7 +94,8 @@ export function startBrokerNode(parts: BrokerNodeParts, done: Done<BrokerNode>):
     },
   }
   const createRaft: CreateRaft = parts.createRaft ?? ((options) => new Raft(options))
-  bootReplica({ ...parts, user, events, createRaft }, (error, booted) => {
+  const createMachine = parts.createMachine ?? newMachine
+  bootReplica({ ...parts, user, events, createRaft, createMachine }, (error, booted) => {
     if (error !== undefined) {
       done(error, undefined as never)
       return
@@ -318,8 +321,8 @@ export class BrokerNode implements BrokerService {
   }
 
   #installParts(): Parameters<typeof installSnapshot>[0] {
-    const { options, checkpoint } = this.#parts
-    return { options, checkpoint, replica: this.replica, checkpointer: this.checkpointer }
+    const { options, checkpoint, createMachine = newMachine } = this.#parts
+    return { options, checkpoint, replica: this.replica, checkpointer: this.checkpointer, createMachine }
   }
 
   // ------------------------------------------------------------------------------------------ peers
@@ -445,3 +448,5 @@ const STOP_POLL_MS = 10
 const LAG_ENTRIES_MAX = 10_000
 
 const NO_PEERS: PeerTransport = { send: () => false, connected: () => false }
+
+const newMachine: CreateMachine = (limits) => new QueueMachine(limits)

@@ -41,8 +41,10 @@ export interface BootParts {
   readonly events: LogEvents
   readonly user: SetReplicaUser
   readonly createRaft: CreateRaft
+  readonly createMachine: CreateMachine
 }
 
+export type CreateMachine = (limits: MachineLimits) => QueueMachine
 export type CreateRaft = (options: ConstructorParameters<typeof Raft>[0]) => Raft
 
 export interface Booted {
@@ -61,7 +63,7 @@ export function bootReplica(parts: BootParts, done: Done<Booted>): void {
   const fail = (error: Error): void => {
     done(error, undefined as never)
   }
-  loadMachine(parts.checkpoint, machineLimits(parts.options), (readError, loaded) => {
+  loadMachine(parts.checkpoint, parts.createMachine(machineLimits(parts.options)), (readError, loaded) => {
     if (readError !== undefined) return fail(readError)
     parts.openLog(parts.events, (openError, opened) => {
       if (openError !== undefined) return fail(openError)
@@ -87,10 +89,9 @@ export function machineLimits(options: NodeOptions): MachineLimits {
 
 function loadMachine(
   store: CheckpointStore,
-  limits: MachineLimits,
+  machine: QueueMachine,
   done: Done<{ readonly machine: QueueMachine; readonly record: NodeRecord | undefined }>,
 ): void {
-  const machine = new QueueMachine(limits)
   let record: NodeRecord | undefined
   let restoredCount = 0
   store.read(
@@ -213,6 +214,7 @@ export interface InstallParts {
   readonly replica: SetReplica
   readonly checkpoint: CheckpointStore
   readonly checkpointer: Checkpointer
+  readonly createMachine: CreateMachine
 }
 
 /** The core accepted the snapshot whose data is staged: make it the state of this node. */
@@ -248,7 +250,7 @@ function reload(parts: InstallParts, record: NodeRecord, done: Done<QueueMachine
       done(markError, undefined as never)
       return
     }
-    loadMachine(parts.checkpoint, machineLimits(parts.options), (error, loaded) => {
+    loadMachine(parts.checkpoint, parts.createMachine(machineLimits(parts.options)), (error, loaded) => {
       if (error === undefined) parts.checkpointer.resume(record.appliedIndex, record.appliedTerm)
       done(error, loaded.machine)
     })
