@@ -113,9 +113,9 @@ export class Progress {
    */
   maybeBackOff(rejectedIndex: LogIndex, guessIndex: LogIndex): boolean {
     if (this.state === "snapshot") return false
+    // What was acknowledged cannot be missing: this answer is older than the acknowledgement, or the peer lost its disk.
+    if (rejectedIndex <= this.matchIndex) return false
     if (this.state === "replicate") {
-      // What was acknowledged cannot be missing: this answer is older than the acknowledgement.
-      if (rejectedIndex <= this.matchIndex) return false
       this.becomeProbe()
       return true
     }

@@ -37,6 +37,7 @@ export class Invariants {
   private readonly cluster: TestCluster
   private readonly leaderOfTerm = new Map<Term, NodeId>()
   private readonly leaderLogs = new Map<Term, string[]>()
+  private readonly matches = new Map<string, LogIndex>()
   private readonly seen = new Map<NodeId, Seen>()
 
   constructor(cluster: TestCluster) {
@@ -152,6 +153,11 @@ export class Invariants {
     for (const peer of status.peers) {
       const follower = this.cluster.nodes.get(peer.nodeId)
       must(peer.matchIndex < peer.nextIndex, `next of ${peer.nodeId} is not above match`)
+      const matchKey = `${status.term}/${node.nodeId}/${peer.nodeId}`
+      // A peer that was forgotten (removed, or its disk lost) starts again from 0.
+      const isForgotten = peer.matchIndex === 0 || this.hasWipedNode
+      must(isForgotten || peer.matchIndex >= (this.matches.get(matchKey) ?? 0), `match of ${peer.nodeId} fell`)
+      this.matches.set(matchKey, peer.matchIndex)
       must(peer.matchIndex <= status.lastIndex, `match of ${peer.nodeId} is above the log of the leader`)
       if (follower === undefined || this.hasWipedNode || follower.disk.hardState.currentTerm > status.term) continue
       must(peer.matchIndex <= follower.disk.lastIndex, `match of ${peer.nodeId} is above its durable log`)

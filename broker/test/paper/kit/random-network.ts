@@ -56,7 +56,7 @@ export class RandomNetwork {
   private isOneWay = false
   private nextValue = 1
   private wiped: NodeId = 0
-  private counts = { reads: 0, crashes: 0, snapshots: 0, changes: 0, terms: 0 }
+  private readonly counts = { reads: 0, crashes: 0, snapshots: 0, changes: 0, terms: 0 }
   private trace = 17
 
   constructor(options: RandomNetworkOptions) {
