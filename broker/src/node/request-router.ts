@@ -224,10 +224,18 @@ export class RequestRouter {
 
   #dispatchHere(routed: RoutedRequest): void {
     routed.place = "here"
+    let isReturned = false
     const local: LeaderCall<unknown> = {
       deadlineMs: routed.deadlineMs,
       cancel: undefined,
       done: (result) => {
+        // The leader may know at once; the caller is never told before its call has returned.
+        if (!isReturned) {
+          this.#later(() => {
+            local.done(result)
+          })
+          return
+        }
         if (routed.finished || routed.local !== local) {
           this.#lateAnswer(routed, result)
           return
@@ -239,6 +247,7 @@ export class RequestRouter {
     }
     routed.local = local
     this.#executeHere(routed.name, routed.request, local)
+    isReturned = true
   }
 
   #executeHere(name: LeaderUseCase, request: RequestOf<LeaderUseCase>, local: LeaderCall<unknown>): void {
@@ -269,10 +278,6 @@ export class RequestRouter {
 
   #deadlineCame(routed: RoutedRequest): void {
     if (routed.finished) return
-    if (routed.place === "away" && routed.context.cancelled) {
-      this.#requests.delete(routed.callId)
-      return
-    }
     const applied = routed.place === "waiting" || READ_ONLY.has(routed.name)
     this.#finish(routed, refused(applied ? "unavailable" : "unknownOutcome"))
   }
