@@ -1,0 +1,616 @@
+/**
+ * What became of every message, told in the order of the committed log and checked step by step.
+ *
+ *   absent -> visible -> leased(delivery) -> deleted | dead-lettered | expired | dropped
+ *
+ * The oracle applies the committed entries to a machine of its own, which never crashed and never read a checkpoint, and
+ * holds every outcome against one small automaton per message that knows nothing of chunks, slots tables or heaps. What
+ * clients were told is then held against what really happened. Times are log time, so the checks are exact.
+ */
+import { Buffer } from "node:buffer"
+import { decodeMessageId } from "@opencmq/proto"
+import type { Command, QueueAttributes, QueueId } from "../../src/core/queue/command.ts"
+import type { MachineLimits } from "../../src/core/queue/machine-limits.ts"
+import type { Outcome } from "../../src/core/queue/outcome.ts"
+import { emptyOutcome, QueueMachine } from "../../src/core/queue/queue-machine.ts"
+import { EntryReader } from "../../src/codec/command-codec.ts"
+import { readBody, readClientMessageId } from "../../src/codec/message-record.ts"
+import type { DeliveredMessage, Handle } from "../../src/node/service-types.ts"
+import type { Entry, LogIndex } from "../../src/ports.ts"
+import { Violation } from "./world.ts"
+import type { World } from "./world.ts"
+
+interface Lease {
+  readonly delivery: Delivery
+  untilMs: number
+}
+
+interface Delivery {
+  readonly message: MessageLife
+  readonly queueId: QueueId
+  readonly slot: number
+  readonly number: number
+  readonly atMs: number
+  readonly nextVisibleAtMs: number
+  readonly count: number
+  /** Who was told of it. One delivery has at most one taker. */
+  taker: string | undefined
+  isDeleted: boolean
+  wasRefused: boolean
+}
+
+interface MessageLife {
+  readonly entryIndex: LogIndex
+  readonly ordinal: number
+  readonly record: Uint8Array
+  readonly clientId: string
+  /** When its client id began to be remembered. */
+  readonly sentAtMs: number
+  queueId: QueueId
+  enqueuedAtMs: number
+  availableAtMs: number
+  place: "live" | "deleted" | "dropped"
+  /** A rewind may have brought it back. */
+  isRewindable: boolean
+  lease: Lease | undefined
+  count: number
+  lastNumber: number
+}
+
+interface QueueLife {
+  readonly queueId: QueueId
+  readonly name: string
+  readonly createdWorldMs: number
+  deletedWorldMs: number
+  attributes: QueueAttributes
+  /** Retention was changed, or messages may have left it unseen: only some rules can be held against it. */
+  isVague: boolean
+  readonly live: Set<MessageLife>
+}
+
+export class QueueOracle {
+  readonly machine: QueueMachine
+  readonly #world: World
+  readonly #deduplicationWindowMs: number
+  readonly #reader = new EntryReader()
+  readonly #outcome: Outcome = emptyOutcome()
+  readonly #messages = new Map<number, MessageLife>()
+  /** By entry and offset, as deliveries name them. */
+  readonly #byRecord = new Map<number, MessageLife>()
+  readonly #deliveries = new Map<string, Delivery>()
+  readonly #queues = new Map<QueueId, QueueLife>()
+  readonly #byName = new Map<string, QueueLife[]>()
+  readonly #byClientId = new Map<string, MessageLife>()
+  readonly #registerValues: { readonly value: number; readonly worldMs: number }[] = []
+  #index: LogIndex = 0
+  #commandCount = 0
+
+  constructor(world: World, limits: MachineLimits) {
+    this.#world = world
+    this.machine = new QueueMachine(limits)
+    this.#deduplicationWindowMs = limits.deduplicationWindowMs
+  }
+
+  get commandCount(): number {
+    return this.#commandCount
+  }
+
+  get sentCount(): number {
+    return this.#messages.size
+  }
+
+  get deliveryCount(): number {
+    return this.#deliveries.size
+  }
+
+  // ------------------------------------------------------------------------------------------ committed entries
+
+  apply(entry: Entry): void {
+    this.#index = entry.index
+    if (entry.kind === "commands" && entry.data.length > 0) {
+      const { stampMs } = this.#reader.open(entry.data)
+      this.#checkStamp(stampMs)
+      this.machine.beginEntry(entry.index, stampMs)
+      for (let command = this.#reader.next(); command !== undefined; command = this.#reader.next()) {
+        this.#commandCount++
+        this.machine.apply(command, this.#outcome)
+        this.#check(entry, command)
+      }
+      if (this.#index % 16 === 0) for (const queue of this.#queues.values()) this.#checkCounts(queue)
+      this.machine.takeWakened()
+    }
+  }
+
+  #checkStamp(stampMs: number): void {
+    if (stampMs <= this.machine.nowMs) this.#world.marks.hit("clock: entry stamped behind log time")
+    if (stampMs - this.machine.nowMs > 600_000 && this.machine.nowMs > 0) this.#world.marks.hit("clock: log time leapt")
+  }
+
+  #check(entry: Entry, command: Command): void {
+    const outcome = this.#outcome
+    if (outcome.refusal !== undefined) this.#world.marks.hit(`queue: refused ${outcome.refusal}`)
+    switch (command.kind) {
+      case "sendMessages":
+        if (outcome.refusal === undefined) this.#sent(entry, command)
+        return
+      case "receiveMessages":
+        this.#received(command.queueId, command.visibilityTimeoutMs)
+        return
+      case "deleteMessages":
+        if (outcome.refusal === undefined) this.#deleted(command)
+        return
+      case "changeVisibility":
+        if (outcome.refusal === undefined) this.#visibilityChanged(command)
+        return
+      case "expire":
+        this.#world.marks.hit("queue: expire command")
+        return
+      case "createQueue":
+      case "setQueueAttributes":
+      case "deleteQueue":
+      case "clearQueue":
+      case "rewindQueue":
+      case "unbindDeadLetterQueue":
+        if (outcome.refusal === undefined) this.#queueCommand(command)
+        return
+    }
+  }
+
+  #sent(entry: Entry, command: Extract<Command, { kind: "sendMessages" }>): void {
+    const { sent } = this.#outcome
+    for (let i = 0; i < command.count; i++) {
+      const offset = command.recordOffsets[i] ?? 0
+      const record = entry.data.subarray(offset, offset + (command.recordLengths[i] ?? 0))
+      const clientId = readClientMessageId(record)
+      const original = clientId === "" ? undefined : this.#byClientId.get(`${String(command.queueId)}/${clientId}`)
+      const nowMs = this.machine.nowMs
+      const isKnown = original !== undefined && nowMs < original.sentAtMs + this.#deduplicationWindowMs
+      if (sent.duplicates[i] === true) {
+        this.#world.marks.hit("queue: repeated send stored once")
+        if (original?.entryIndex !== sent.entryIndexes[i] || original?.ordinal !== sent.ordinals[i]) {
+          this.#fail("a repeated send names the first", `client id ${clientId}`)
+        }
+        continue
+      }
+      if (isKnown) this.#fail("a repeated send is stored once", `client id ${clientId} of entry ${String(entry.index)}`)
+      this.#store(entry, {
+        queueId: command.queueId,
+        ordinal: command.ordinals[i] ?? 0,
+        offset,
+        record,
+        clientId,
+        delayMs: command.delaysMs[i] ?? 0,
+      })
+    }
+  }
+
+  #store(
+    entry: Entry,
+    sent: { queueId: QueueId; ordinal: number; offset: number; record: Uint8Array; clientId: string; delayMs: number },
+  ): void {
+    const nowMs = this.machine.nowMs
+    const message: MessageLife = {
+      entryIndex: entry.index,
+      ordinal: sent.ordinal,
+      record: sent.record,
+      clientId: sent.clientId,
+      sentAtMs: nowMs,
+      queueId: sent.queueId,
+      enqueuedAtMs: nowMs,
+      availableAtMs: nowMs + sent.delayMs,
+      place: "live",
+      isRewindable: false,
+      lease: undefined,
+      count: 0,
+      lastNumber: 0,
+    }
+    if (sent.delayMs > 0) this.#world.marks.hit("queue: delayed send")
+    this.#messages.set(messageKey(entry.index, sent.ordinal), message)
+    this.#byRecord.set(entry.index * 0x40_0000 + sent.offset, message)
+    if (sent.clientId !== "") this.#byClientId.set(`${String(sent.queueId)}/${sent.clientId}`, message)
+    this.#queues.get(sent.queueId)?.live.add(message)
+  }
+
+  #received(queueId: QueueId, askedVisibilityMs: number): void {
+    const outcome = this.#outcome
+    const queue = this.#queues.get(queueId)
+    if (outcome.refusal === "noMessage" && queue !== undefined) this.#checkNothingVisible(queue)
+    if (outcome.refusal !== undefined || queue === undefined) return
+    const nowMs = this.machine.nowMs
+    const { received } = outcome
+    for (let i = 0; i < received.count; i++) {
+      const message = this.#byRecord.get((received.entryIndexes[i] ?? 0) * 0x40_0000 + (received.offsets[i] ?? 0))
+      if (message === undefined) {
+        this.#fail("only what was sent is received", `entry ${String(received.entryIndexes[i])}`)
+        return
+      }
+      const number = received.deliveryNumbers[i] ?? 0
+      const what = `message ${String(message.entryIndex)}/${String(message.ordinal)} delivery ${String(number)} of ${queue.name}`
+      if (message.queueId !== queueId) this.#deadLettered(message, { i, queue, what })
+      if (message.place !== "live") this.#cameBack(message, what)
+      if (nowMs < message.availableAtMs) this.#fail("a delayed message waits", what)
+      if (message.lease !== undefined && nowMs < message.lease.untilMs) {
+        this.#fail(
+          "nobody else inside the visibility timeout",
+          `${what}: hidden until ${String(message.lease.untilMs)}, now ${String(nowMs)}`,
+        )
+      }
+      if (message.lease !== undefined) this.#world.marks.hit("queue: delivered again after its visibility timeout")
+      if (received.dequeueCounts[i] !== message.count + 1) {
+        this.#fail(
+          "receive counts are right",
+          `${what}: ${String(received.dequeueCounts[i])} after ${String(message.count)}`,
+        )
+      }
+      if (number <= message.lastNumber)
+        this.#fail("delivery numbers rise", `${what} after ${String(message.lastNumber)}`)
+      if (received.enqueuedAtMs[i] !== message.enqueuedAtMs) this.#fail("the enqueue time stays", what)
+      if (nowMs >= message.enqueuedAtMs + queue.attributes.msgRetentionMs)
+        this.#fail("nothing is received after its retention", what)
+      const visibilityMs = askedVisibilityMs === -1 ? queue.attributes.visibilityTimeoutMs : askedVisibilityMs
+      const nextVisibleAtMs = nowMs + visibilityMs
+      if (received.nextVisibleAtMs[i] !== nextVisibleAtMs) this.#fail("the visibility timeout is what was asked", what)
+      this.#lease(message, { queueId, slot: received.slots[i] ?? 0, number, nextVisibleAtMs })
+    }
+  }
+
+  #lease(message: MessageLife, to: { queueId: QueueId; slot: number; number: number; nextVisibleAtMs: number }): void {
+    message.count++
+    message.lastNumber = to.number
+    const delivery: Delivery = {
+      ...to,
+      message,
+      atMs: this.machine.nowMs,
+      count: message.count,
+      taker: undefined,
+      isDeleted: false,
+      wasRefused: false,
+    }
+    const id = deliveryKey(to.slot, to.number)
+    if (this.#deliveries.has(id)) this.#fail("a receipt handle is given once", id)
+    this.#deliveries.set(id, delivery)
+    message.lease = { delivery, untilMs: to.nextVisibleAtMs }
+  }
+
+  #deadLettered(message: MessageLife, seen: { i: number; queue: QueueLife; what: string }): void {
+    const provenance = this.#outcome.received.provenances[seen.i]
+    const source = this.#queues.get(message.queueId)
+    if (provenance?.sourceQueueId !== message.queueId || source === undefined) {
+      this.#fail("a message stays in its queue", seen.what)
+      return
+    }
+    this.#world.marks.hit(`queue: dead letter by ${provenance.reason}`)
+    if (provenance.originalEnqueuedAtMs !== message.enqueuedAtMs) this.#fail("provenance: enqueue time", seen.what)
+    if (provenance.originalDequeueCount !== message.count) this.#fail("provenance: receive count", seen.what)
+    if (message.place === "deleted" && !message.isRewindable)
+      this.#fail("nothing deleted comes back", `${seen.what} as a dead letter`)
+    const movedAtMs = this.#outcome.received.enqueuedAtMs[seen.i] ?? 0
+    if (message.lease !== undefined && movedAtMs < message.lease.untilMs) {
+      this.#fail("a dead letter moves after its visibility timeout", seen.what)
+    }
+    source.live.delete(message)
+    seen.queue.live.add(message)
+    message.place = "live"
+    message.queueId = seen.queue.queueId
+    message.enqueuedAtMs = movedAtMs
+    message.availableAtMs = movedAtMs
+    message.lease = undefined
+    message.count = 0
+  }
+
+  #cameBack(message: MessageLife, what: string): void {
+    if (!message.isRewindable) {
+      this.#fail(message.place === "deleted" ? "nothing deleted comes back" : "nothing dropped comes back", what)
+      return
+    }
+    this.#world.marks.hit("queue: rewound message received again")
+    message.place = "live"
+    message.isRewindable = false
+    message.lease = undefined
+    message.count = 0
+    message.availableAtMs = 0
+    this.#queues.get(message.queueId)?.live.add(message)
+  }
+
+  #checkNothingVisible(queue: QueueLife): void {
+    if (queue.isVague || queue.attributes.deadLetterPolicy !== undefined) return
+    const nowMs = this.machine.nowMs
+    for (const message of queue.live) {
+      const isExpired = message.enqueuedAtMs + queue.attributes.msgRetentionMs <= nowMs
+      const isLeased = message.lease !== undefined && nowMs < message.lease.untilMs
+      if (isExpired || isLeased || nowMs < message.availableAtMs) continue
+      this.#fail(
+        "nothing visible is withheld",
+        `message ${String(message.entryIndex)}/${String(message.ordinal)} of ${queue.name}`,
+      )
+      return
+    }
+  }
+
+  #deleted(command: Extract<Command, { kind: "deleteMessages" }>): void {
+    const nowMs = this.machine.nowMs
+    for (let i = 0; i < command.count; i++) {
+      const delivery = this.#deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
+      const isNewest = delivery !== undefined && this.#isHeld(delivery, command.queueId, nowMs)
+      if (this.#outcome.failed[i] === true) {
+        this.#world.marks.hit("queue: delete with a stale handle refused")
+        if (delivery !== undefined) delivery.wasRefused = true
+        if (isNewest && !this.#isVague(delivery)) this.#fail("the newest handle deletes", describeDelivery(delivery))
+        continue
+      }
+      if (delivery === undefined || !isNewest) {
+        this.#fail(
+          "only the newest handle deletes, and only in time",
+          delivery === undefined ? "unknown handle" : describeDelivery(delivery),
+        )
+        continue
+      }
+      delivery.isDeleted = true
+      delivery.message.place = "deleted"
+      delivery.message.isRewindable = false
+      delivery.message.lease = undefined
+      this.#queues.get(delivery.queueId)?.live.delete(delivery.message)
+    }
+  }
+
+  #visibilityChanged(command: Extract<Command, { kind: "changeVisibility" }>): void {
+    const nowMs = this.machine.nowMs
+    for (let i = 0; i < command.count; i++) {
+      const delivery = this.#deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
+      const isNewest = delivery !== undefined && this.#isHeld(delivery, command.queueId, nowMs)
+      if (this.#outcome.failed[i] === true) {
+        if (isNewest && !this.#isVague(delivery))
+          this.#fail("the newest handle changes visibility", describeDelivery(delivery))
+        continue
+      }
+      if (delivery === undefined || !isNewest) {
+        this.#fail(
+          "only the newest handle changes visibility",
+          delivery === undefined ? "unknown" : describeDelivery(delivery),
+        )
+        continue
+      }
+      this.#world.marks.hit(
+        command.visibilityTimeoutMs === 0 ? "queue: message given back" : "queue: visibility changed",
+      )
+      const { lease } = delivery.message
+      if (lease !== undefined) lease.untilMs = nowMs + command.visibilityTimeoutMs
+    }
+  }
+
+  #isHeld(delivery: Delivery, queueId: QueueId, nowMs: number): boolean {
+    const { lease, place } = delivery.message
+    return place === "live" && delivery.queueId === queueId && lease?.delivery === delivery && nowMs < lease.untilMs
+  }
+
+  /** Retention may have taken the message while it was hidden. */
+  #isVague(delivery: Delivery): boolean {
+    const queue = this.#queues.get(delivery.queueId)
+    if (queue === undefined || queue.isVague) return true
+    return this.machine.nowMs >= delivery.message.enqueuedAtMs + queue.attributes.msgRetentionMs
+  }
+
+  // ------------------------------------------------------------------------------------------ queues
+
+  #queueCommand(
+    command: Exclude<
+      Command,
+      { kind: "sendMessages" | "receiveMessages" | "deleteMessages" | "changeVisibility" | "expire" }
+    >,
+  ): void {
+    const { queueId, count } = this.#outcome
+    this.#world.marks.hit(`queue: ${command.kind}`)
+    if (command.kind === "createQueue") {
+      this.#createQueue(queueId, command.queueName)
+      return
+    }
+    const queue = this.#queues.get(queueId)
+    if (queue === undefined) return
+    switch (command.kind) {
+      case "setQueueAttributes":
+        if (command.change.msgRetentionMs !== undefined || command.change.rewindMs !== undefined) queue.isVague = true
+        if (queue.name === REGISTER_QUEUE) {
+          this.#registerValues.push({ value: command.change.pollingWaitMs ?? 0, worldMs: this.#world.nowMs })
+        }
+        queue.attributes = this.machine.queueStatus(queueId)?.attributes ?? queue.attributes
+        return
+      case "deleteQueue":
+        queue.deletedWorldMs = this.#world.nowMs
+        for (const message of queue.live) message.place = "dropped"
+        queue.live.clear()
+        return
+      case "clearQueue":
+        for (const message of queue.live) message.place = "dropped"
+        for (const message of this.#messages.values()) if (message.queueId === queueId) message.isRewindable = false
+        queue.live.clear()
+        return
+      case "rewindQueue":
+        this.#rewound(queue, command.startConsumeAtMs, count)
+        return
+      case "unbindDeadLetterQueue":
+        for (const other of this.#queues.values()) {
+          other.attributes = this.machine.queueStatus(other.queueId)?.attributes ?? other.attributes
+        }
+        return
+    }
+  }
+
+  #createQueue(queueId: QueueId, name: string): void {
+    const attributes = this.machine.queueStatus(queueId)?.attributes
+    if (attributes === undefined) {
+      this.#fail("a created queue exists", name)
+      return
+    }
+    if (this.#queues.has(queueId)) this.#fail("queue ids are never used twice", name)
+    const queue: QueueLife = {
+      queueId,
+      name,
+      createdWorldMs: this.#world.nowMs,
+      deletedWorldMs: Number.POSITIVE_INFINITY,
+      attributes,
+      isVague: false,
+      live: new Set(),
+    }
+    this.#queues.set(queueId, queue)
+    const earlier = this.#byName.get(name) ?? []
+    if (earlier.some((each) => each.deletedWorldMs === Number.POSITIVE_INFINITY)) this.#fail("one queue a name", name)
+    this.#byName.set(name, [...earlier, queue])
+  }
+
+  #rewound(queue: QueueLife, startAtMs: number, count: number): void {
+    let candidates = 0
+    for (const message of this.#messages.values()) {
+      if (message.queueId !== queue.queueId || message.place !== "deleted" || message.enqueuedAtMs < startAtMs) continue
+      candidates++
+      message.isRewindable = true
+    }
+    if (count > candidates)
+      this.#fail("a rewind brings back only what was deleted", `${String(count)} of ${String(candidates)}`)
+    if (count > 0) this.#world.marks.hit("queue: rewind brought messages back")
+    queue.isVague = true
+  }
+
+  /** Σ(visible + delayed + in flight) = sent − deleted − expired − moved. */
+  #checkCounts(queue: QueueLife): void {
+    if (queue.isVague || queue.attributes.deadLetterPolicy !== undefined) return
+    const status = this.machine.queueStatus(queue.queueId)
+    if (status === undefined || queue.attributes.maxMsgHeapCount === 0) return
+    const nowMs = this.machine.nowMs
+    let live = 0
+    let isMovedInto = false
+    for (const message of queue.live) {
+      if (message.enqueuedAtMs + queue.attributes.msgRetentionMs > nowMs) live++
+      else queue.live.delete(message)
+    }
+    for (const other of this.#queues.values()) {
+      if (other.attributes.deadLetterPolicy?.deadLetterQueue === queue.name) isMovedInto = true
+    }
+    const counted = status.activeCount + status.inactiveCount + status.delayedCount
+    if (!isMovedInto && counted !== live && queue.name !== DEAD_QUEUE) {
+      this.#fail("counters agree with the messages", `${queue.name}: counts ${String(counted)}, has ${String(live)}`)
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ what clients were told
+
+  sendAcknowledged(queueName: string, bodies: readonly Uint8Array[], msgIds: readonly string[]): void {
+    if (msgIds.length !== bodies.length) this.#fail("an acknowledgement names every message", queueName)
+    for (const [i, body] of bodies.entries()) {
+      const id = decodeMessageId(msgIds[i] ?? "")
+      const message = id === undefined ? undefined : this.#messages.get(messageKey(id.entryIndex, id.ordinal))
+      if (message === undefined) {
+        this.#fail("what is acknowledged is committed", `send to ${queueName}, message id ${String(msgIds[i])}`)
+      } else if (Buffer.compare(readBody(message.record), body) !== 0) {
+        this.#fail(
+          "what is acknowledged is what was sent",
+          `message ${String(message.entryIndex)}/${String(message.ordinal)}`,
+        )
+      }
+    }
+  }
+
+  delivered(client: string, queueName: string, messages: readonly DeliveredMessage[]): void {
+    for (const told of messages) {
+      const delivery = this.#deliveries.get(deliveryKey(told.deliveryHandle.slot, told.deliveryHandle.deliveryNumber))
+      const id = decodeMessageId(told.msgId)
+      const what = `message ${told.msgId} delivery ${String(told.deliveryHandle.deliveryNumber)} to ${client} from ${queueName}`
+      if (delivery === undefined) {
+        this.#fail("only committed deliveries are told", what)
+        continue
+      }
+      const { message } = delivery
+      if (id?.entryIndex !== message.entryIndex || id.ordinal !== message.ordinal)
+        this.#fail("a delivery names its message", what)
+      if (delivery.taker !== undefined) this.#fail("a delivery has one taker", `${what}; told ${delivery.taker} before`)
+      delivery.taker = client
+      if (told.dequeueCount !== delivery.count) this.#fail("the told receive count is right", what)
+      if (told.nextVisibleAtMs !== delivery.nextVisibleAtMs) this.#fail("the told visibility is right", what)
+      if (Buffer.compare(told.body, readBody(message.record)) !== 0) this.#fail("the body is what was sent", what)
+      if (told.clientMessageId !== message.clientId) this.#fail("the client id is what was sent", what)
+    }
+  }
+
+  deleteAcknowledged(handles: readonly Handle[], failed: readonly boolean[]): void {
+    for (const [i, each] of handles.entries()) {
+      const delivery = this.#deliveries.get(deliveryKey(each.slot, each.deliveryNumber))
+      if (delivery === undefined) continue
+      if (failed[i] === false && !delivery.isDeleted)
+        this.#fail("an acknowledged delete is committed", describeDelivery(delivery))
+      if (failed[i] === true && !delivery.wasRefused)
+        this.#fail("a refused delete was refused", describeDelivery(delivery))
+    }
+  }
+
+  /** A client was told that there is no such queue: some moment of its waiting must have been so. */
+  queueMissing(queueName: string, askedWorldMs: number): void {
+    const lives = this.#byName.get(queueName) ?? []
+    const existedAllTheTime = lives.some(
+      (queue) => queue.createdWorldMs < askedWorldMs && queue.deletedWorldMs === Number.POSITIVE_INFINITY,
+    )
+    if (existedAllTheTime) this.#fail("reads are linearizable", `${queueName} was called missing`)
+  }
+
+  /** The register queue's value as read: not older than what was committed when the read began. */
+  registerRead(value: number, askedWorldMs: number): void {
+    let oldest = 0
+    for (const each of this.#registerValues) if (each.worldMs < askedWorldMs) oldest = Math.max(oldest, each.value)
+    const known = value === 0 || this.#registerValues.some((each) => each.value === value)
+    this.#world.marks.hit("read: register read")
+    if (value < oldest || !known) {
+      this.#fail(
+        "reads are linearizable",
+        `register shows ${String(value)}, but ${String(oldest)} was committed before the read began`,
+      )
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ the end
+
+  /** Names of the queues that exist. */
+  queueNames(): string[] {
+    return [...this.#queues.values()]
+      .filter((queue) => queue.deletedWorldMs === Number.POSITIVE_INFINITY)
+      .map((queue) => queue.name)
+  }
+
+  /** Everything was drained: whatever is still alive in the books was lost. */
+  checkDrained(): void {
+    const nowMs = this.machine.nowMs
+    for (const queue of this.#queues.values()) {
+      const status = this.machine.queueStatus(queue.queueId)
+      if (status === undefined) continue
+      const left = status.activeCount + status.inactiveCount + status.delayedCount
+      if (left !== 0) this.#fail("the queue is empty after the drain", `${queue.name}: ${String(left)} left`)
+      for (const message of queue.live) {
+        const mayHaveExpired = queue.isVague || message.enqueuedAtMs + queue.attributes.msgRetentionMs <= nowMs
+        if (mayHaveExpired) continue
+        this.#fail(
+          "nothing acknowledged is lost",
+          `message ${String(message.entryIndex)}/${String(message.ordinal)} of ${queue.name}`,
+        )
+      }
+    }
+  }
+
+  #fail(rule: string, detail: string): void {
+    this.#world.fail(new Violation(rule, `${detail} (log index ${String(this.#index)})`))
+  }
+}
+
+/** Its pollingWaitMs is a register: one writer counts it up, readers must never see it fall behind. */
+export const REGISTER_QUEUE = "register"
+/** Where dead letters go. */
+export const DEAD_QUEUE = "dead"
+
+function messageKey(entryIndex: LogIndex, ordinal: number): number {
+  return entryIndex * 65_536 + ordinal
+}
+
+function deliveryKey(slot: number, number: number): string {
+  return `${String(slot)}/${String(number)}`
+}
+
+function describeDelivery(delivery: Delivery): string {
+  const { message } = delivery
+  return `message ${String(message.entryIndex)}/${String(message.ordinal)} delivery ${String(delivery.number)}`
+}
