@@ -40,7 +40,7 @@ export function peekedJson(message: PeekedMessage): string {
   return `{"msgId":"${message.msgId}",${sharedJson(message)}${place}}`
 }
 
-function sharedJson(message: Omit<DeliveredMessage, "receiptHandle" | "handle">): string {
+function sharedJson(message: Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle">): string {
   const times =
     `,"enqueueTime":${seconds(message.enqueuedAtMs)},"firstDequeueTime":${seconds(message.firstDequeuedAtMs)}` +
     `,"nextVisibleTime":${seconds(message.nextVisibleAtMs)},"dequeueCount":${String(message.dequeueCount)}`
@@ -48,7 +48,7 @@ function sharedJson(message: Omit<DeliveredMessage, "receiptHandle" | "handle">)
 }
 
 /** OpenCMQ's own members, each only when there is something to say: CMQ's clients never see them without cause. */
-function extensionsJson(message: Omit<DeliveredMessage, "receiptHandle" | "handle">): string {
+function extensionsJson(message: Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle">): string {
   let json = ""
   if (message.attributes.length > 0) json += `,"attributes":${attributesJson(message.attributes)}`
   if (message.clientMessageId !== "") json += `,"clientMessageId":${JSON.stringify(message.clientMessageId)}`

@@ -19,9 +19,17 @@ import type {
 
 type Library = typeof Uws
 
+/**
+ * Bytes of a request's head that may come in several pieces; the library's own 4,096 is less than a GET of CMQ may have.
+ * It is read once, from the environment, when the library is loaded: there is no other way to say it.
+ */
+const HEAD_BYTES_MAX = 131_072
+
 /** Loads the library, or says why it cannot be had here (other platform, other Node, older glibc, not installed). */
 export async function loadUws(): Promise<{ readonly library: Library } | { readonly error: unknown }> {
   try {
+    // eslint-disable-next-line no-restricted-properties -- written for the library, never read by us.
+    process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= String(HEAD_BYTES_MAX)
     return { library: await import("uWebSockets.js") }
   } catch (error) {
     return { error }
@@ -246,7 +254,9 @@ class UwsExchange implements HttpExchange {
       response.writeHeader(reply.headers[index] ?? "", reply.headers[index + 1] ?? "")
     }
     if (this.isHead) {
-      response.endWithoutBody(bytes, isLast)
+      // With a length given the library would wait for that many bytes, and `undefined` would be one.
+      if (isLast) response.endWithoutBody(0, true)
+      else response.writeHeader("content-length", String(bytes)).endWithoutBody()
       this.done()
     } else if (isLast) {
       response.end(reply.body, true)
