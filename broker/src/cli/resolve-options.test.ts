@@ -158,7 +158,8 @@ test("development mode brings the public key pair, unless there is one", () => {
 })
 
 test("what may be meant and often is not is warned of", () => {
-  const flags = { peers: "1=a:1,2=b:1", inMemory: "true", allowAnonymous: "true", httpHost: "0.0.0.0" }
+  const hosts = { httpHost: "0.0.0.0", peerHost: "0.0.0.0" }
+  const flags = { peers: "1=a:1,2=b:1", inMemory: "true", allowAnonymous: "true", ...hosts }
   expect(options({ flags }).warnings).toHaveLength(4)
 })
 

@@ -36,7 +36,13 @@ export type ResolvedOptions =
       readonly origins: OptionOrigins
       readonly warnings: readonly string[]
     }
-  | { readonly ok: false; readonly problems: readonly string[]; readonly warnings: readonly string[] }
+  | {
+      readonly ok: false
+      readonly problems: readonly string[]
+      readonly warnings: readonly string[]
+      /** What they would be, when each alone is right and only together they are not. */
+      readonly found: { readonly options: ServerOptions; readonly origins: OptionOrigins } | undefined
+    }
 
 interface Found {
   readonly raw: unknown
@@ -62,12 +68,12 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
         `${name} (${found.origin}): ${shown(row, found.raw)} is not allowed; ${allowed(row)}${quoted(row, found.raw)}`,
       )
   }
-  if (problems.length > 0) return { ok: false, problems, warnings }
+  if (problems.length > 0) return { ok: false, problems, warnings, found: undefined }
   fillDevelopmentKeys(options, origins)
   const resolved = { options: options as unknown as ServerOptions, origins: origins as OptionOrigins }
   problems.push(...contradictions(resolved.options, resolved.origins))
   warnings.push(...doubts(resolved.options))
-  return problems.length > 0 ? { ok: false, problems, warnings } : { ok: true, ...resolved, warnings }
+  return problems.length > 0 ? { ok: false, problems, warnings, found: resolved } : { ok: true, ...resolved, warnings }
 }
 
 function find(name: OptionName, sources: OptionSources, file: ReadonlyMap<string, Found>): Found | undefined {
@@ -260,7 +266,7 @@ function doubts(options: ServerOptions): string[] {
   if (options.allowAnonymous && !isLoopback(options.httpHost)) {
     found.push(`allowAnonymous: whoever reaches ${options.httpHost}:${String(options.httpPort)} may do everything`)
   }
-  if (options.peers.length > 1 && options.peerSecret === undefined) {
+  if (options.peers.length > 1 && options.peerSecret === undefined && !isLoopback(options.peerHost)) {
     found.push("peerSecret: is not set; whoever reaches the peer port and knows clusterId is taken for a node")
   }
   if (options.peers.length === 2)

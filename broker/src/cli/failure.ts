@@ -1,0 +1,94 @@
+/**
+ * How a command fails: what failed, which value, where it came from, what to do, and a code. For a program the same as
+ * JSON on stderr.
+ */
+import { CmqError } from "@opencmq/client-sdk"
+import { EXIT_CODES, exitOfError, isErrorName, type ExitName } from "./exit-code.ts"
+import type { Format, Terminal } from "./terminal.ts"
+
+/** A failure that the command itself found. */
+export class CliFailure extends Error {
+  readonly exit: ExitName
+  /** What to do about it. */
+  readonly hint: string | undefined
+
+  constructor(exit: ExitName, message: string, hint?: string) {
+    super(message)
+    this.exit = exit
+    this.hint = hint
+  }
+}
+
+/** What the failed command was about. */
+export interface FailureContext {
+  readonly queueName?: string | undefined
+  /** Endpoints and keys with where they came from. */
+  readonly target: { readonly endpoints: string; readonly key: string }
+}
+
+/** Tells the failure. @returns the exit code. */
+export function reportFailure(
+  terminal: Terminal,
+  thrown: unknown,
+  options: { readonly format: Format; readonly context?: FailureContext },
+): number {
+  if (thrown instanceof CliFailure) {
+    if (options.format === "json") noteJson(terminal, { name: thrown.exit, message: thrown.message, hint: thrown.hint })
+    else note(terminal, [thrown.message, thrown.hint])
+    return EXIT_CODES[thrown.exit]
+  }
+  const error = CmqError.from(thrown)
+  const { name, code, moduleCode, message, retriable, outcome, requestId, endpoint, attempts } = error
+  const hint = hintFor(error, options.context)
+  if (options.format === "json") {
+    noteJson(terminal, { name, code, moduleCode, message, retriable, outcome, requestId, endpoint, attempts, hint })
+  } else {
+    note(terminal, [`${subjectOf(options.context)}${message} (${codeText(error)})`, ...whereLines(error), hint])
+  }
+  return EXIT_CODES[exitOfError(name)]
+}
+
+function note(terminal: Terminal, lines: readonly (string | undefined)[]): void {
+  const [first = "", ...others] = lines.filter((line) => line !== undefined)
+  terminal.note([`opencmq: ${first}`, ...others.map((line) => `  ${line}`)].join("\n"))
+}
+
+function noteJson(terminal: Terminal, error: Readonly<Record<string, unknown>>): void {
+  terminal.note(JSON.stringify({ error }))
+}
+
+function subjectOf(context: FailureContext | undefined): string {
+  return context?.queueName === undefined ? "" : `queue "${context.queueName}": `
+}
+
+function codeText({ name, code, moduleCode }: CmqError): string {
+  return code === 0 ? name : `${name}, ${String(code)}/${String(moduleCode)}`
+}
+
+function whereLines({ endpoint, attempts, requestId, outcome }: CmqError): string[] {
+  if (endpoint === undefined) return []
+  const lines = [
+    `asked ${endpoint}${attempts > 1 ? ` last, ${String(attempts)} attempts` : ""}${requestText(requestId)}`,
+  ]
+  if (outcome === "unknown") lines.push("nobody knows whether it was carried out")
+  return lines
+}
+
+function requestText(requestId: string | undefined): string {
+  return requestId === undefined || requestId === "" ? "" : `, request ${requestId}`
+}
+
+function hintFor(error: CmqError, context: FailureContext | undefined): string | undefined {
+  if (context === undefined) return undefined
+  if (error.name === "networkFailed") {
+    return `is a broker running there? endpoints: ${context.target.endpoints}; to start one: opencmq dev`
+  }
+  if (error.name === "queueNotFound") {
+    return `to create it: opencmq queue create ${context.queueName ?? "NAME"}; what there is: opencmq queue ls`
+  }
+  const exit = exitOfError(error.name)
+  if (exit === "authentication") {
+    return `key pair: ${context.target.key}; set OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY to the broker's`
+  }
+  return isErrorName(error.name) ? `more: opencmq explain ${error.name}` : undefined
+}

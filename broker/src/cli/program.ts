@@ -1,0 +1,84 @@
+/**
+ * The command `opencmq`: its tree of commands, and how a run becomes an exit code (exit-code.ts, docs/cli.md).
+ */
+import { Command, CommanderError } from "commander"
+import { addFormatFlag } from "./broker-target.ts"
+import { addClusterCommands } from "./cluster-commands.ts"
+import { EXIT_CODES } from "./exit-code.ts"
+import { addExplainCommand } from "./explain-command.ts"
+import { addMessageCommands } from "./message-commands.ts"
+import { addQueueCommands } from "./queue-commands.ts"
+import { addServerCommands } from "./server-commands.ts"
+import { Terminal, type Act, type Format, type TerminalStreams } from "./terminal.ts"
+import { PRODUCT_VERSION } from "./version.ts"
+
+/**
+ * Runs one command.
+ *
+ * @param argv - what stands behind the program's name.
+ * @returns the exit code; whoever calls ends the process with it once stdout is written.
+ */
+export async function runCli(argv: readonly string[], streams: TerminalStreams): Promise<number> {
+  let exitCode: number = EXIT_CODES.ok
+  const terminal = new Terminal(streams)
+  const act: Act =
+    (run) =>
+    async (...args) => {
+      exitCode = await run(terminal, ...args)
+    }
+  const program = buildProgram(act, streams)
+  // Whoever read the other end of the pipe has seen enough.
+  streams.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(EXIT_CODES.ok)
+    throw error
+  })
+  try {
+    await program.parseAsync([...argv], { from: "user" })
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown
+    // Its words are written already. Asked-for help is a result, help in place of a command is not.
+    return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage
+  }
+  return exitCode
+}
+
+/** The tree of commands. */
+export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" | "stderr">): Command {
+  const program = new Command("opencmq")
+    .description("OpenCMQ: a replicated message queue that speaks Tencent CMQ's API")
+    .version(PRODUCT_VERSION, "-V, --version", "print the version")
+    .exitOverride()
+    .showHelpAfterError("(opencmq help COMMAND tells more)")
+    .configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: (text) => streams.stderr.write(text),
+    })
+    .addHelpText("after", HELP)
+  addServerCommands(program, act)
+  addQueueCommands(program, act)
+  addMessageCommands(program, act)
+  addClusterCommands(program, act)
+  addExplainCommand(program, act)
+  addFormatFlag(program.command("version").description("print the versions of opencmq and Node")).action(
+    act((terminal, { format }: { readonly format: Format }) => {
+      const versions = {
+        opencmq: PRODUCT_VERSION,
+        node: process.version,
+        platform: `${process.platform}-${process.arch}`,
+      }
+      if (format === "json") terminal.printJson(versions)
+      else terminal.print(`opencmq ${versions.opencmq} (Node ${versions.node}, ${versions.platform})`)
+      return Promise.resolve(EXIT_CODES.ok)
+    }),
+  )
+  return program
+}
+
+const HELP = `
+Exit codes: 0 ok, 1 failure, 2 wrong usage, 3 not found, 4 not let in, 5 timeout or nothing there.
+
+Try:
+  opencmq dev                                  three brokers on this machine
+  opencmq queue create orders --visibility 30s
+  opencmq send orders '{"id": 1}'
+  opencmq receive orders --wait 5s --ack`
