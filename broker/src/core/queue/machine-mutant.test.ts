@@ -1,0 +1,113 @@
+// Known bugs are put back into the machine, one at a time; the scenario that belongs to each must notice. The same
+// scenario must be content with the real machine, or it proves nothing.
+import { describe, expect, test } from "vitest"
+import { MachineDriver, type MachineDriverOptions } from "../../../test/transcripts/queue/machine-driver.ts"
+import type { MachineMutant } from "./machine-mutant.ts"
+
+type Scenario = (options: MachineDriverOptions) => void
+
+const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
+  deduplicationMissingInSnapshot: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.send("orders", ["a"], { clientMessageId: "k1" })
+    driver.restart()
+    driver.send("orders", ["a"], { clientMessageId: "k1" })
+    expect(driver.outcome.sent.duplicates[0]).toBe(true)
+    expect(driver.machine.activeCount(driver.queueId("orders"))).toBe(1)
+  },
+
+  staleHandleDeletes: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.send("orders", ["a"])
+    const old = driver.receive("orders")
+    driver.advance(30_000)
+    driver.receive("orders")
+    expect(driver.delete("orders", old)).toEqual([true])
+  },
+
+  receiveCountNotInLog: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.send("orders", ["a"])
+    driver.receive("orders")
+    driver.restart()
+    driver.advance(30_000)
+    expect(driver.receive("orders")[0]?.dequeueCount).toBe(2)
+  },
+
+  deadLetterMoveAsTwoEntries: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("dead")
+    driver.create("orders", {
+      deadLetterPolicy: { kind: "maxReceiveCount", deadLetterQueue: "dead", maxReceiveCount: 1 },
+    })
+    driver.send("orders", ["a"])
+    driver.receive("orders")
+    driver.advance(30_000)
+    const places = ["orders", "dead"].map((name) => driver.machine.activeCount(driver.queueId(name)))
+    expect(places).toEqual([0, 1])
+    driver.restart()
+    driver.advance(1)
+    expect(driver.receive("dead")[0]?.body).toBe("a")
+  },
+
+  batchHalfApplied: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders", { maxMsgHeapCount: 2 })
+    expect(driver.send("orders", ["a", "b", "c"]).refusal).toBe("queueHeapFull")
+    expect(driver.machine.activeCount(driver.queueId("orders"))).toBe(0)
+  },
+
+  retentionIgnoresNow: (options) => {
+    const driver = new MachineDriver({ ...options, limits: { timeStepsPerEntry: 0 } })
+    driver.create("orders", { msgRetentionMs: 60_000 })
+    driver.send("orders", ["a"])
+    driver.advance(60_000)
+    expect(driver.receive("orders")).toEqual([])
+  },
+
+  visibilityEndsEarly: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.send("orders", ["a"])
+    driver.receive("orders")
+    driver.advance(29_999)
+    expect(driver.receive("orders")).toEqual([])
+  },
+
+  rewindDropsFront: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders", { rewindMs: 60_000 })
+    driver.send("orders", ["a"])
+    driver.delete("orders", driver.receive("orders"))
+    const startConsumeAtMs = driver.nowMs
+    driver.run((builder) => {
+      builder.addAdmin({ kind: "rewindQueue", queueName: "orders", startConsumeAtMs })
+    })
+    expect(driver.receive("orders")[0]?.body).toBe("a")
+  },
+
+  deliveryNumberReused: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.send("orders", ["a"])
+    const [first] = driver.receive("orders")
+    driver.advance(30_000)
+    const [second] = driver.receive("orders")
+    expect(second?.deliveryNumber).toBeGreaterThan(first?.deliveryNumber ?? 0)
+  },
+}
+
+describe.each(Object.entries(scenarios) as [MachineMutant, Scenario][])("%s", (mutant, scenario) => {
+  test("does not happen", () => {
+    scenario({})
+  })
+
+  test("is noticed when it does", () => {
+    expect(() => {
+      scenario({ mutant })
+    }).toThrow()
+  })
+})
