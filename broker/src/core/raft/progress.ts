@@ -164,7 +164,7 @@ export class Progress {
 
   private enter(state: ProgressState): void {
     this.state = state
-    this.pendingSnapshotIndex = state === "probe" ? 0 : this.pendingSnapshotIndex
+    this.pendingSnapshotIndex = 0
     this.sentCommitIndex = 0
     this.inflight = []
     this.inflightBytesNow = 0

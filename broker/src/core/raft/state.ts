@@ -187,17 +187,19 @@ export function syncProgress(state: RaftState, leadership: Leadership): void {
   leadership.isReplicationDue = true
 }
 
-/** Forgets what is known of one peer, as if it had just been added. */
+/** What is known of a peer that was just added, or came back without its disk: nothing. The first message finds out. */
 export function newProgress(state: RaftState): Progress {
-  return new Progress({
+  const progress = new Progress({
     nextIndex: state.log.lastIndex + 1,
-    // A new member is given until the next check to answer.
+    // It is given until the next check to answer.
     recentActive: true,
     limits: {
       maxMessages: state.options.maxInflightMessages,
       maxBytes: state.options.maxInflightEntriesBytes,
     },
   })
+  progress.appendDue = true
+  return progress
 }
 
 /** True when an entry of this leader's own term is committed: it then knows everything that is committed (Raft §8). */

@@ -40,10 +40,11 @@ export class TestCluster {
     return node
   }
 
-  /** Moves what the nodes have sent into the network. */
+  /** Moves what the nodes have sent into the network. What is for a node that is down is lost. */
   collect(): void {
     for (const node of this.nodes.values()) {
-      this.network.push(...node.outbox.filter((message) => this.passes(message)))
+      const isLost = (message: Message): boolean => this.nodes.get(message.to)?.isUp !== true || !this.passes(message)
+      this.network.push(...node.outbox.filter((message) => !isLost(message)))
       node.outbox = []
     }
   }
