@@ -145,7 +145,7 @@ export class Caller {
       const step = this.#next(call, result, progress)
       if (step.kind === "stop")
         throw finalError({ ...result.error, endpoint, gaveUpBecause: step.because }, call, progress)
-      if (step.kind === "pause") await pause(clock, step.delayMs, signal)
+      if (step.kind === "pause" && step.delayMs > 0) await pause(clock, step.delayMs, signal)
     }
   }
 

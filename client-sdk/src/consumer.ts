@@ -90,10 +90,8 @@ export class Consumer {
   readonly #concurrency: number
   readonly #counters = { received: 0, deleted: 0, retried: 0, lost: 0, undecided: 0, extended: 0 }
   /** Fetched and not begun, oldest first. */
-  #unstarted: Lease[] = []
+  readonly #unstarted: Lease[] = []
   readonly #running = new Map<Lease, Promise<void>>()
-  readonly #givingBack: Promise<void>[] = []
-  #giveBackMs = DRAIN_MS
   #stopping: Promise<StopResult> | undefined
   #finishedWhileStopping = 0
   readonly #removeAbortListener: () => void
@@ -155,19 +153,18 @@ export class Consumer {
 
   async #stop(drainMs: number): Promise<StopResult> {
     this.#removeAbortListener()
-    this.#giveBackMs = Math.max(GIVE_BACK_MS_MIN, drainMs)
-    const unstarted = this.#unstarted
-    this.#unstarted = []
-    for (const lease of unstarted) this.#giveBack(lease.message)
     const drained = this.#drain(drainMs)
-    // A poll may still have been answered: `#take` gives back what it brought.
+    // The polls end first: a message given back while one is open would be handed to that dying poll. What a poll
+    // brings in this moment is added to the unstarted ones.
     await this.#feed.stop()
-    await Promise.all(this.#givingBack)
+    const unstarted = this.#unstarted.splice(0)
+    const timeoutMs = Math.max(GIVE_BACK_MS_MIN, drainMs)
+    await Promise.all(unstarted.map((lease) => this.#giveBack(lease.message, timeoutMs)))
     await drained
     for (const lease of this.#running.keys()) void lease.release()
     return {
       finished: this.#finishedWhileStopping,
-      givenBack: this.#givingBack.length,
+      givenBack: unstarted.length,
       abandoned: this.#running.size,
     }
   }
@@ -192,10 +189,7 @@ export class Consumer {
 
   #take(messages: readonly Message[]): void {
     this.#counters.received += messages.length
-    for (const message of messages) {
-      if (this.#stopping !== undefined) this.#giveBack(message)
-      else this.#unstarted.push(this.#lease(message))
-    }
+    this.#unstarted.push(...messages.map((message) => this.#lease(message)))
     this.#beginNext()
   }
 
@@ -228,7 +222,7 @@ export class Consumer {
   }
 
   #beginNext(): void {
-    while (this.#running.size < this.#concurrency) {
+    while (this.#running.size < this.#concurrency && this.#stopping === undefined) {
       const lease = this.#unstarted.shift()
       if (lease === undefined) return
       // `#process` runs synchronously up to the handler's first await, so it must find its lease in the map.
@@ -277,17 +271,14 @@ export class Consumer {
     return typeof retryDelaySeconds === "function" ? retryDelaySeconds(message, error) : retryDelaySeconds
   }
 
-  #giveBack(message: Message): void {
-    const giveBack = async (): Promise<void> => {
-      try {
-        await message.retry({ timeoutMs: this.#giveBackMs })
-        this.#counters.retried += 1
-      } catch (thrown) {
-        this.#countFailure(thrown)
-        this.#report(thrown, { during: "retry", message })
-      }
+  async #giveBack(message: Message, timeoutMs: number): Promise<void> {
+    try {
+      await message.retry({ timeoutMs })
+      this.#counters.retried += 1
+    } catch (thrown) {
+      this.#countFailure(thrown)
+      this.#report(thrown, { during: "retry", message })
     }
-    this.#givingBack.push(giveBack())
   }
 
   #countFailure(thrown: unknown): void {

@@ -145,6 +145,9 @@ export class HttpTransport implements Transport {
         })
       })
       const removeAbortListener = onAbort(raw.signal, () => {
+        // A reset rather than an orderly end: the broker drops the request, a long poll above all, the moment it
+        // arrives. TLS has no such thing.
+        if (outgoing.socket !== null && !("encrypted" in outgoing.socket)) outgoing.socket.resetAndDestroy()
         outgoing.destroy(new Error("aborted"))
       })
       // Form encoding leaves ASCII only, so one character is one byte.

@@ -98,18 +98,16 @@ export class MessageIterator implements AsyncIterableIterator<Message, undefined
     this.#removeAbortListener()
     for (const resolve of this.#waiters.splice(0)) resolve(DONE)
     // What was handed out is let go; a loop that is still busy with one may settle it.
-    for (const lease of this.#handedOut) void lease.release()
-    const givingBack = this.#waiting.splice(0).map((lease) => this.#giveBack(lease.message))
+    const lettingGo = [...this.#handedOut].map((lease) => lease.release())
+    // The polls end first: a message given back while one is open would be handed to that dying poll.
     await this.#feed.stop()
-    await Promise.all(givingBack)
+    const givingBack = this.#waiting.splice(0).map((lease) => this.#giveBack(lease.message))
+    await Promise.all([...lettingGo, ...givingBack])
   }
 
   #take(messages: readonly Message[]): void {
-    for (const message of messages) {
-      // Only while a poll is ended: nobody waits for it here, but a message must not be kept.
-      if (this.#closing !== undefined) void this.#giveBack(message)
-      else this.#waiting.push(this.#lease(message))
-    }
+    // While closing nobody waits for them any more; `#endAll` gives them back.
+    this.#waiting.push(...messages.map((message) => this.#lease(message)))
     this.#handOut()
   }
 

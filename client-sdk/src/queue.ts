@@ -151,7 +151,7 @@ export class Queue {
    * Messages one after the other, for a `for await` loop that settles each with `delete` or `retry`. Messages are kept
    * hidden meanwhile. Leaving the loop gives what was not handed out back to the queue.
    */
-  consume(options: ConsumeOptions = {}): AsyncIterableIterator<Message> {
+  consume(options: ConsumeOptions = {}): AsyncIterableIterator<Message, undefined> {
     return new MessageIterator(this.#consumerTools(), options)
   }
 

@@ -59,6 +59,8 @@ export class ScriptedServer {
   readonly requests: RecordedRequest[] = []
   /** Long polls that ended because the client went away. */
   cancelledPolls = 0
+  /** Looks at /livez that were answered. */
+  probes = 0
   leader = 0
   readonly #nodes: Node[] = []
   readonly #script: Scripted[] = []
@@ -198,7 +200,9 @@ export class ScriptedServer {
     })
     if (this.#node(node).isPaused) return
     if (incoming.method === "GET" && incoming.url === "/livez") {
+      this.probes += 1
       outgoing.end("ok")
+      this.#notify()
       return
     }
     const params = new Map(new URLSearchParams(await readText(incoming)))
@@ -272,6 +276,8 @@ export class ScriptedServer {
     const waiting: Waiting = {
       queue: empty.queue,
       retry: () => {
+        // A reset destroys the socket at once, but `close` comes only later: nobody is there any more.
+        if (outgoing.socket?.destroyed !== false) return
         const answer = answerAction(this.state, request.action, request.params)
         if (answer.kind !== "empty") finish(answer)
       },
