@@ -1,0 +1,30 @@
+// The short black box: real processes, real faults, one round each. The long one is run.ts (docs/black-box.md).
+import { tmpdir } from "node:os"
+import { expect, test } from "vitest"
+import { runScenario } from "./scenario-run.ts"
+import { inTurn } from "./scenarios.ts"
+
+const groups = [
+  inTurn("short-kills", ["kill-leader", "kill-follower", "kill-two", "kill-all"]),
+  inTurn("short-silence", ["pause-leader", "pause-follower", "cut-leader", "flapping"]),
+  inTurn("short-restarts", ["rolling-sigterm", "restart-random"]),
+  inTurn("short-full-disk", ["disk-full"]),
+  inTurn("short-file-size-limit", ["file-size-limit"]),
+  inTurn("short-data", ["wiped-follower", "damaged-file", "foreign-data"]),
+]
+
+// New each day, so that the days together see more than one order of events; printed when something fails.
+const seed = Math.floor(Date.now() / 86_400_000)
+
+for (const scenario of groups) {
+  test(`nothing acknowledged is lost: ${scenario.summary}`, async (context) => {
+    const reason = scenario.unavailable?.(tmpdir())
+    if (reason !== undefined) {
+      process.stderr.write(`\nSKIPPED ${scenario.name}: ${reason}\n`)
+      context.skip(reason)
+    }
+    const result = await runScenario(scenario, { seed, seconds: 0, isSingleRound: true })
+    const replay = `seed ${String(seed)}, faults: ${result.faults.join("; ")}; kept: ${String(result.folder)}`
+    expect(result.failures, replay).toEqual([])
+  })
+}

@@ -1,0 +1,195 @@
+/**
+ * One run of one scenario: cluster, load, faults, healing, drain, judgement.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { LocalCluster } from "@opencmq/bench/harness"
+import { createRandom } from "../../src/core/random.ts"
+import { judge } from "./checker.ts"
+import type { Judgement } from "./checker.ts"
+import { History } from "./history.ts"
+import { Monitor, compareStates } from "./monitor.ts"
+import { recover } from "./scenarios.ts"
+import type { RoundContext, Scenario } from "./scenarios.ts"
+import { SmallDisk } from "./small-disk.ts"
+import { Workload } from "./workload.ts"
+
+export interface RunOptions {
+  readonly seed: number
+  /** Rounds are begun for so long; there is always one. */
+  readonly seconds: number
+  /** One round and no more. */
+  readonly isSingleRound?: boolean
+  readonly onProgress?: (text: string) => void
+}
+
+export interface ScenarioResult {
+  readonly scenario: string
+  readonly seed: number
+  readonly judgement: Judgement
+  /** What was really injected, with the second at which it was. */
+  readonly faults: readonly string[]
+  /** Terms in which a leader was seen. */
+  readonly leaderTerms: number
+  readonly seconds: number
+  /** Everything that is wrong, in words; empty = passed. */
+  readonly failures: readonly string[]
+  /** Logs and data of a failed run. */
+  readonly folder: string | undefined
+}
+
+const QUEUE = "black-box"
+const VISIBILITY_SECONDS = 3
+const PAUSE_MS = 15
+const BODY_BYTES_MAX = 3_000
+const WARM_UP_MS = 700
+const COOL_DOWN_MS = 500
+const DRAIN_TIMEOUT_MS = 60_000
+const STATE_TIMEOUT_MS = 15_000
+/** Fewer show nothing: a run that hardly sent anything is not passed. */
+const ACKNOWLEDGED_MIN = 300
+const UP_MS = 40_000
+
+/** Runs a scenario once. Never rejects: what goes wrong is a failure of the result. */
+export async function runScenario(scenario: Scenario, options: RunOptions): Promise<ScenarioResult> {
+  const startMs = performance.now()
+  const folder = mkdtempSync(join(tmpdir(), `opencmq-${scenario.name}-`))
+  const run = new Run(scenario, options, folder)
+  try {
+    await run.go()
+  } catch (thrown) {
+    run.failures.push(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
+  }
+  await run.end()
+  const judgement = judge(run.history)
+  const failures = [...run.failures, ...failuresOf(judgement, run.faults)]
+  if (failures.length === 0) rmSync(folder, { recursive: true, force: true })
+  return {
+    scenario: scenario.name,
+    seed: options.seed,
+    judgement,
+    faults: run.faults,
+    leaderTerms: run.leaderTerms,
+    seconds: (performance.now() - startMs) / 1_000,
+    failures,
+    folder: failures.length === 0 ? undefined : folder,
+  }
+}
+
+class Run {
+  readonly history = new History()
+  readonly faults: string[] = []
+  readonly failures: string[] = []
+  leaderTerms = 0
+  readonly #scenario: Scenario
+  readonly #options: RunOptions
+  readonly #folder: string
+  readonly #disks = new Map<number, SmallDisk>()
+  readonly #startMs = performance.now()
+  #cluster: LocalCluster | undefined
+  #monitor: Monitor | undefined
+  #workload: Workload | undefined
+
+  constructor(scenario: Scenario, options: RunOptions, folder: string) {
+    this.#scenario = scenario
+    this.#options = options
+    this.#folder = folder
+  }
+
+  async go(): Promise<void> {
+    const { extraArguments = [], hasProxies = false, smallDiskBytes } = this.#scenario
+    const cluster = await LocalCluster.create({ folder: this.#folder, extraArguments, hasProxies })
+    this.#cluster = cluster
+    if (smallDiskBytes !== undefined) {
+      for (const { id, dataDir } of cluster.nodes) this.#disks.set(id, new SmallDisk(dataDir, smallDiskBytes))
+    }
+    await cluster.startAll(UP_MS)
+    await cluster.waitLeader()
+    this.#monitor = new Monitor(cluster)
+    const workload = new Workload({
+      cluster,
+      history: this.history,
+      queueName: QUEUE,
+      visibilitySeconds: VISIBILITY_SECONDS,
+      seed: this.#options.seed,
+      pauseMs: PAUSE_MS,
+      bodyBytesMax: BODY_BYTES_MAX,
+    })
+    this.#workload = workload
+    await workload.start()
+    await sleep(WARM_UP_MS)
+    await this.#injectFaults(cluster)
+    await sleep(COOL_DOWN_MS)
+    await workload.stopProducing()
+    this.#say("drain")
+    const left = await workload.drain(DRAIN_TIMEOUT_MS)
+    if (Object.keys(left).length > 0) this.failures.push(`the queue is not empty: ${JSON.stringify(left)}`)
+    const difference = await compareStates(cluster, STATE_TIMEOUT_MS)
+    if (difference !== undefined) this.failures.push(`the nodes differ: ${difference}`)
+  }
+
+  async end(): Promise<void> {
+    try {
+      await this.#workload?.stop()
+      await this.#monitor?.stop()
+    } catch (thrown) {
+      this.failures.push(`the load could not be ended: ${String(thrown)}`)
+    }
+    for (const thrown of this.#workload?.failures ?? []) {
+      this.failures.push(`a client failed: ${thrown instanceof Error ? String(thrown.stack) : String(thrown)}`)
+    }
+    this.failures.push(...(this.#monitor?.violations ?? []))
+    this.leaderTerms = this.#monitor?.leaderTerms ?? 0
+    for (const { nodeId, exit } of this.#cluster?.unexpectedExits ?? []) {
+      const words = this.#cluster?.lastLines(nodeId, 3) ?? ""
+      this.failures.push(`node ${String(nodeId)} ended by itself (${String(exit.code ?? exit.signal)}): ${words}`)
+    }
+    await this.#cluster?.dispose({ keep: true })
+    for (const disk of this.#disks.values()) disk.unmount()
+  }
+
+  async #injectFaults(cluster: LocalCluster): Promise<void> {
+    const random = createRandom(this.#options.seed)
+    const untilMs = performance.now() + this.#options.seconds * 1_000
+    const context: RoundContext = {
+      cluster,
+      random,
+      disks: this.#disks,
+      injected: (text) => {
+        this.faults.push(`${this.#seconds()} ${text}`)
+        this.#say(text)
+      },
+      broken: (text) => {
+        this.failures.push(`${this.#seconds()} ${text}`)
+      },
+    }
+    do {
+      await this.#scenario.round(context)
+      await recover(context)
+      await sleep(300 + random.nextInt(500))
+    } while (performance.now() < untilMs && this.#options.isSingleRound !== true)
+  }
+
+  #seconds(): string {
+    return `${((performance.now() - this.#startMs) / 1_000).toFixed(1)} s`
+  }
+
+  #say(text: string): void {
+    this.#options.onProgress?.(`${this.#scenario.name}: ${text}`)
+  }
+}
+
+function failuresOf(judgement: Judgement, faults: readonly string[]): readonly string[] {
+  const failures = Object.entries(judgement.counts)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => {
+      const examples = judgement.examples.filter((example) => example.kind === kind).map(({ text }) => text)
+      return `${String(count)} x ${kind}\n${examples.join("\n")}`
+    })
+  const { acknowledged } = judgement.tally
+  if (acknowledged < ACKNOWLEDGED_MIN) failures.push(`only ${String(acknowledged)} messages were acknowledged`)
+  if (faults.length === 0) failures.push("no fault was injected")
+  return failures
+}
