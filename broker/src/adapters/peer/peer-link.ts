@@ -17,8 +17,8 @@ const BACKOFF_MS_MIN = 20
 const BACKOFF_MS_MAX = 500
 /** TCP and handshake together. */
 export const HANDSHAKE_MS_MAX = 2_000
-/** A connection that was heard within so many ticks (1 s) is alive: another process with its id is an impostor. */
-const ALIVE_TICKS = 4
+/** A connection that was heard within so many ticks (1.5 s) is alive: another process with its id is an impostor. */
+const ALIVE_TICKS = 6
 
 export interface PeerAddress {
   readonly id: NodeId
@@ -63,6 +63,7 @@ export class PeerLink {
   #incomingFrom = ""
   #isUp = false
   #isStopped = false
+  #ended: () => void = () => undefined
   /** What was last said about not reaching the peer, so that it is said once. */
   #lastTrouble = ""
   #framesSent = 0
@@ -168,6 +169,7 @@ export class PeerLink {
     this.#outgoing = undefined
     this.#connecting = undefined
     this.#outgoingReady = false
+    if (this.#isStopped) return this.#ended()
     if (this.#isUp) return this.#break(reason)
     if (!wasReady) this.#complain(reason)
     this.#dialLater()
@@ -193,6 +195,7 @@ export class PeerLink {
 
   /** Takes a connection that the peer dialed, after its handshake. */
   accept(connection: Connection, peer: Counterpart): void {
+    if (this.#isStopped) return connection.close("stopped")
     const previous = this.#incoming
     if (previous !== undefined) {
       this.#incoming = undefined
@@ -242,9 +245,9 @@ export class PeerLink {
     this.#isUp = false
     const { logger, events } = this.#around
     const { id } = this.#address
-    if (!this.#isStopped) logger.warn({ peer: id, reason }, "peer connection lost")
+    logger.warn({ peer: id, reason }, "peer connection lost")
     this.#dropBoth(reason)
-    if (!this.#isStopped) events.disconnected(id)
+    events.disconnected(id)
   }
 
   #dropBoth(reason: string): void {
@@ -257,7 +260,7 @@ export class PeerLink {
   }
 
   #complain(reason: string): void {
-    if (this.#isStopped || reason === this.#lastTrouble) return
+    if (reason === this.#lastTrouble) return
     this.#lastTrouble = reason
     const { id, host, port } = this.#address
     const isRefusal = /^(refused|wrong|version|notOpenCmq|duplicate|malformed)/.test(reason)
@@ -271,13 +274,21 @@ export class PeerLink {
     this.#incoming?.tick()
   }
 
-  /** Nothing is told any more. What is queued is still sent when `isGraceful`. */
-  stop(isGraceful: boolean): void {
+  /** Nothing is told any more. What is queued is still sent when `isGraceful`; `ended` comes when nothing is left. */
+  stop(isGraceful: boolean, ended: () => void): void {
     this.#isStopped = true
+    this.#isUp = false
+    this.#ended = ended
     this.#redial?.()
     this.#redial = undefined
-    if (isGraceful && this.#outgoingReady) this.#outgoing?.finish("stopped")
-    else this.#outgoing?.close("stopped")
     this.#incoming?.close("stopped")
+    if (this.#outgoing === undefined) queueMicrotask(ended)
+    else if (isGraceful && this.#outgoingReady) this.#outgoing.finish("stopped")
+    else this.#outgoing.close("stopped")
+  }
+
+  /** After `stop`: does not wait any longer for what is queued. */
+  abandon(): void {
+    this.#outgoing?.close("stopped")
   }
 }

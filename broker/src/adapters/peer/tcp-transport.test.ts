@@ -376,3 +376,46 @@ test("a port that is taken is an error of listen", async () => {
   const two = new TestNode(2, { listen: { host: "127.0.0.1", port: one.port } })
   await expect(two.listen()).rejects.toMatchObject({ code: "EADDRINUSE" })
 })
+
+test("close does not wait for a peer that does not read", async () => {
+  const [one, , proxy] = await pairBehindProxy()
+  proxy.isHolding = true
+  one.transport.send(2, [Buffer.alloc(30_000_000)])
+  const startedAt = performance.now()
+  await one.transport.close()
+  expect(performance.now() - startedAt).toBeLessThan(1000)
+})
+
+test("through cuts, damage and silence at random times, frames come whole and in order, and at last all is well", async () => {
+  const [one, two, proxy] = await pairBehindProxy()
+  let number = 0
+  for (let round = 0; round < 60; round += 1) {
+    for (let n = 0; n < 5; n += 1) {
+      number += 1
+      const text = `${String(number)} ${"x".repeat((number * 7919) % 5000)}`
+      one.transport.send(2, [Buffer.from(text)])
+      two.transport.send(1, [Buffer.from(text)])
+    }
+    if (round % 7 === 3) proxy.cut()
+    if (round % 11 === 5) proxy.isCorrupting = true
+    await new Promise((resolve) => setTimeout(resolve, (round * 13) % 40))
+  }
+  await until("it heals", () => one.transport.connected(2) && two.transport.connected(1))
+  one.transport.send(2, [Buffer.from("99999 end")])
+  two.transport.send(1, [Buffer.from("99999 end")])
+  const hasEnd = (node: TestNode) => node.texts().at(-1)?.endsWith("99999 end") === true
+  await until("the last frames are there", () => hasEnd(one) && hasEnd(two))
+  for (const node of [one, two]) {
+    const numbers = node.texts().map((text) => {
+      const [, digits = "", filling = ""] = /^\d:(\d+) (.*)$/.exec(text) ?? []
+      if (filling !== "end") expect(filling.length).toBe((Number(digits) * 7919) % 5000)
+      return Number(digits)
+    })
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+    expect(numbers.length).toBeGreaterThan(20)
+    // Losses and returns alternate.
+    node.events.forEach((event, i) => {
+      expect(event.startsWith(i % 2 === 0 ? "connected" : "disconnected"), node.events.join()).toBe(true)
+    })
+  }
+})

@@ -108,8 +108,9 @@ class SocketTransport implements TcpTransport {
       const address = wanted.get(id)
       if (address !== undefined && address.host === link.address.host && address.port === link.address.port) continue
       this.#links.delete(id)
-      link.stop(false)
-      if (!link.isUp) continue
+      const wasUp = link.isUp
+      link.stop(false, () => undefined)
+      if (!wasUp) continue
       queueMicrotask(() => {
         if (!this.#isClosed) this.#around.events.disconnected(id)
       })
@@ -142,28 +143,29 @@ class SocketTransport implements TcpTransport {
     })
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    if (this.#isClosed) return
     this.#isClosed = true
     this.#ticking?.()
-    for (const link of this.#links.values()) link.stop(true)
     for (const stranger of this.#strangers) stranger.close("stopped")
-    if (!this.#isListening) return Promise.resolve()
-    this.#isListening = false
-    return new Promise((resolve) => {
-      const cancel = this.#options.timers.after(CLOSE_MS_MAX, () => {
-        for (const link of this.#links.values()) link.stop(false)
-      })
-      this.#server.close(() => {
-        cancel()
-        resolve()
-      })
+    const links = [...this.#links.values()]
+    const ended = links.map((link) => new Promise<void>((resolve) => link.stop(true, resolve)))
+    const serverClosed = new Promise<void>((resolve) => {
+      if (this.#isListening) this.#server.close(() => resolve())
+      else resolve()
     })
+    // A peer that does not read would keep us here.
+    const cancel = this.#options.timers.after(CLOSE_MS_MAX, () => {
+      for (const link of links) link.abandon()
+    })
+    await Promise.all([serverClosed, ...ended])
+    cancel()
   }
 
   #receiveStranger(socket: Socket): void {
     const { timers, logger } = this.#options
     if (this.#isClosed || this.#strangers.size >= STRANGERS_MAX) {
-      socket.destroy()
+      socket.on("error", () => undefined).destroy()
       return
     }
     const from = `${String(socket.remoteAddress)}:${String(socket.remotePort)}`
