@@ -124,6 +124,12 @@ export class ScriptedQueue {
     }
   }
 
+  /** When the next hidden message becomes visible by itself. */
+  nextVisibleAtMs(nowMs: number): number | undefined {
+    const hidden = this.messages.filter((each) => each.deletedAtMs === undefined && each.visibleAtMs > nowMs)
+    return hidden.length === 0 ? undefined : Math.min(...hidden.map((each) => each.visibleAtMs))
+  }
+
   counts(nowMs: number) {
     const alive = this.messages.filter((each) => each.deletedAtMs === undefined)
     const hidden = alive.filter((each) => each.visibleAtMs > nowMs)

@@ -9,7 +9,6 @@ import { errorRow, errorText, findAction, verify } from "@opencmq/proto"
 import type { ActionName, ErrorName } from "@opencmq/proto"
 import { ScriptedState, answerAction } from "./scripted-actions.ts"
 import type { Answer } from "./scripted-actions.ts"
-import type { ScriptedQueue } from "./scripted-queue.ts"
 
 /** What happens to one request instead of, or around, its normal handling. */
 export type Fault =
@@ -48,7 +47,7 @@ export type ScriptedServerOptions = Readonly<{
 
 type Scripted = { readonly action: ActionName | "any"; readonly node: number | undefined; readonly fault: Fault }
 type Node = { server: http.Server | undefined; port: number; readonly sockets: Set<Socket>; isPaused: boolean }
-type Waiting = Readonly<{ queue: ScriptedQueue; retry: () => void }>
+type Waiting = Readonly<{ retry: () => void }>
 
 const TIMESTAMP_WINDOW_SECONDS = 7_200
 
@@ -268,27 +267,33 @@ export class ScriptedServer {
     empty: Extract<Answer, { kind: "empty" }>,
   ): void {
     const { outgoing } = request
-    const finish = (answer: Answer): void => {
-      clearTimeout(timer)
-      this.#waiting.delete(waiting)
-      if (!outgoing.destroyed) this.#reply(outgoing, answer)
-    }
+    const timers = [
+      setTimeout(() => {
+        if (end()) this.#reply(outgoing, { kind: "refused", error: "noMessage" })
+      }, empty.waitSeconds * 1_000),
+    ]
     const waiting: Waiting = {
-      queue: empty.queue,
       retry: () => {
         // A reset destroys the socket at once, but `close` comes only later: nobody is there any more.
         if (outgoing.socket?.destroyed !== false) return
         const answer = answerAction(this.state, request.action, request.params)
-        if (answer.kind !== "empty") finish(answer)
+        if (answer.kind === "empty") lookLater()
+        else if (end()) this.#reply(outgoing, answer)
       },
     }
-    const timer = setTimeout(() => {
-      finish({ kind: "refused", error: "noMessage" })
-    }, empty.waitSeconds * 1_000)
+    const lookLater = (): void => {
+      const { nowMs } = this.state
+      const visibleAtMs = empty.queue.nextVisibleAtMs(nowMs)
+      if (visibleAtMs !== undefined) timers.push(setTimeout(waiting.retry, visibleAtMs - nowMs + 1))
+    }
+    const end = (): boolean => {
+      for (const timer of timers) clearTimeout(timer)
+      return this.#waiting.delete(waiting)
+    }
+    lookLater()
     this.#waiting.add(waiting)
     outgoing.on("close", () => {
-      if (!this.#waiting.delete(waiting)) return
-      clearTimeout(timer)
+      if (!end()) return
       this.cancelledPolls += 1
       this.#notify()
     })
