@@ -64,6 +64,8 @@ export class PeerLink {
   #isUp = false
   #isStopped = false
   #ended: () => void = () => undefined
+  /** The last dial ended in a handshake that one side refused: waiting will not help, a person must. */
+  #isRefused = false
   /** What was last said about not reaching the peer, so that it is said once. */
   #lastTrouble = ""
   #framesSent = 0
@@ -145,6 +147,7 @@ export class PeerLink {
     const cancelDeadline = timers.after(HANDSHAKE_MS_MAX, () => {
       if (!this.#outgoingReady || this.#outgoing !== connection) connection.close("no answer")
     })
+    this.#isRefused = false
     this.#outgoing = connection
     this.#connecting = socket
     socket.once("connect", () => {
@@ -155,6 +158,7 @@ export class PeerLink {
 
   #greet(connection: Connection, handshake: DialHandshake, payload: Uint8Array): void {
     const step = handshake.receive(payload)
+    this.#isRefused = step.kind === "refused" || step.kind === "refuse"
     if (step.kind === "refused") return connection.close(`refused: ${step.reason}: ${step.text}`)
     if (step.send !== undefined) connection.send([step.send], step.send.length)
     if (step.kind === "refuse") return connection.finish(`${step.reason}: ${step.text}`)
@@ -263,9 +267,8 @@ export class PeerLink {
     if (reason === this.#lastTrouble) return
     this.#lastTrouble = reason
     const { id, host, port } = this.#address
-    const isRefusal = /^(refused|wrong|version|notOpenCmq|duplicate|malformed)/.test(reason)
     const fields = { peer: id, address: `${host}:${String(port)}`, reason }
-    if (isRefusal) this.#around.logger.error(fields, "peer handshake failed; trying again")
+    if (this.#isRefused) this.#around.logger.error(fields, "peer handshake failed; trying again")
     else this.#around.logger.info(fields, "peer cannot be reached; trying again")
   }
 
