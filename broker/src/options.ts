@@ -335,6 +335,8 @@ export interface DevOptions {
   /** One JSON object a line on stdout, instead of text. */
   readonly json: boolean
   readonly logLevel: ServerOptions["logLevel"]
+  /** Handed on to the brokers, so that every `OPENCMQ_*` option reaches them. */
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly secretId: string
   readonly secretKey: string
 }

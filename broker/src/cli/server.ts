@@ -1,0 +1,285 @@
+/**
+ * The composition root of one broker process: options in, adapters made, node started, signals obeyed.
+ *
+ * The order matters: the data directory is opened before any port, so that a node with the wrong or damaged data refuses
+ * to start without having been seen; the HTTP port comes last, when there is something to answer.
+ */
+import { randomBytes } from "node:crypto"
+import { chmod, mkdir } from "node:fs/promises"
+import { join, resolve } from "node:path"
+import { LIMITS } from "@opencmq/proto"
+import { NodeDisk } from "../adapters/disk/node-disk.ts"
+import { startGrpcHealth } from "../adapters/grpc/health-server.ts"
+import type { GrpcHealthServer } from "../adapters/grpc/health-server.ts"
+import { httpFaceDefaults, makeHttpFace } from "../adapters/http/http-server.ts"
+import type { HttpFace } from "../adapters/http/http-server.ts"
+import { LOG_DEFAULTS } from "../adapters/log/log-options.ts"
+import { openSegmentedLog } from "../adapters/log/segmented-log.ts"
+import { createTcpTransport } from "../adapters/peer/tcp-transport.ts"
+import type { TcpTransport } from "../adapters/peer/tcp-transport.ts"
+import { openLevelStore } from "../adapters/store/level-store.ts"
+import { createPinoLogger } from "../adapters/system/pino-logger.ts"
+import type { RootLogger } from "../adapters/system/pino-logger.ts"
+import { makePrometheusMetrics, QUEUE_SERIES_MAX } from "../adapters/system/prometheus-metrics.ts"
+import { NodeTimers } from "../adapters/system/node-timers.ts"
+import { SystemClock } from "../adapters/system/system-clock.ts"
+import { verifyRecord } from "../codec/message-record.ts"
+import { createRandom } from "../core/random.ts"
+import { startBrokerNode } from "../node/broker-node.ts"
+import type { BrokerNode, BrokerNodeParts } from "../node/broker-node.ts"
+import type { Metrics, MetricsPage } from "../node/metrics.ts"
+import { exposeNode } from "../node/node-gauges.ts"
+import { NODE_DEFAULTS } from "../node/node-options.ts"
+import type { NodeOptions } from "../node/node-options.ts"
+import {
+  clusterConfigHash,
+  DEVELOPMENT_SECRET_ID,
+  DEVELOPMENT_SECRET_KEY,
+  optionText,
+  OPTION_NAMES,
+} from "../options.ts"
+import type { ServerOptions } from "../options.ts"
+import type { CheckpointStore, Done, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
+import { PRODUCT_VERSION } from "./version.ts"
+import type { NodeReport } from "./local-cluster.ts"
+
+const SET_ID = 0
+/** Longest wait for open requests when the process is told to stop. */
+const CLOSE_GRACE_MS = 3000
+const READY_LOOK_MS = 20
+
+/** Runs a broker until it is told to stop. @returns the exit code: 0 after a clean stop, 1 when it had to give up. */
+export async function runServer(options: ServerOptions): Promise<number> {
+  const logger = createPinoLogger({
+    level: options.logLevel,
+    format: options.logFormat,
+    fields: { node: options.nodeId, setId: SET_ID },
+  })
+  const shown = Object.fromEntries(OPTION_NAMES.map((name) => [name, optionText(name, options[name])]))
+  logger.info({ version: PRODUCT_VERSION, options: shown }, "starting")
+  const broker = new BrokerProcess(options, logger)
+  try {
+    await broker.start()
+  } catch (error) {
+    logger.error({ err: error }, "the broker could not start")
+    return 1
+  }
+  return broker.ended
+}
+
+class BrokerProcess {
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number>
+  readonly #options: ServerOptions
+  readonly #logger: RootLogger
+  readonly #clock = new SystemClock()
+  readonly #timers = new NodeTimers()
+  readonly #metrics: Metrics & MetricsPage
+  #end: (code: number) => void = () => undefined
+  #transport: TcpTransport | undefined
+  #node: BrokerNode | undefined
+  #face: HttpFace | undefined
+  #grpc: GrpcHealthServer | undefined
+  #isStopping = false
+
+  constructor(options: ServerOptions, logger: RootLogger) {
+    this.#options = options
+    this.#logger = logger
+    this.ended = new Promise((resolvePromise) => {
+      this.#end = resolvePromise
+    })
+    this.#metrics = makePrometheusMetrics({
+      version: PRODUCT_VERSION,
+      commit: "",
+      nodeId: options.nodeId,
+      queueSeriesMax: QUEUE_SERIES_MAX,
+      withProcess: true,
+    })
+  }
+
+  async start(): Promise<void> {
+    const options = this.#options
+    const dataDir = resolve(options.dataDir)
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await chmod(dataDir, 0o700)
+    const checkpoint = await openLevelStore(join(dataDir, "checkpoint"))
+    this.#node = await this.#startNode(dataDir, checkpoint)
+    exposeNode(this.#metrics, this.#node)
+    await this.#transport?.listen()
+    const service = this.#node
+    this.#grpc = await startGrpcHealth({
+      service,
+      timers: this.#timers,
+      listen: { host: options.grpcHost, port: options.grpcPort },
+    })
+    this.#face = await this.#makeFace(service)
+    const { port } = await this.#face.listen({ host: options.httpHost, port: options.httpPort })
+    this.#logger.info({ http: port, grpc: this.#grpc.port, server: this.#face.kind }, "listening")
+    this.#obeySignals()
+    this.#reportReadiness(service)
+  }
+
+  #startNode(dataDir: string, checkpoint: CheckpointStore): Promise<BrokerNode> {
+    const parts: BrokerNodeParts = {
+      options: nodeOptions(this.#options),
+      clock: this.#clock,
+      timers: this.#timers,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      random: createRandom(randomBytes(4).readUInt32LE()),
+      checkpoint,
+      openLog: (events, done) => {
+        this.#openLog(dataDir, events, done)
+      },
+      connect: (events) => this.#makeTransport(events),
+      fatal: (error) => {
+        this.#logger.error({ err: error }, "the broker cannot go on")
+        this.#end(1)
+      },
+    }
+    return new Promise((resolvePromise, reject) => {
+      startBrokerNode(parts, (error, node) => {
+        if (error === undefined) resolvePromise(node)
+        else reject(error)
+      })
+    })
+  }
+
+  #openLog(
+    dataDir: string,
+    events: LogEvents,
+    done: Done<{ readonly log: LogStore; readonly recovery: LogRecovery }>,
+  ): void {
+    const { clusterId, nodeId, segmentBytes, cacheBytes } = this.#options
+    const fsyncSeconds = this.#metrics.histogram("walFsync")
+    openSegmentedLog(
+      {
+        options: {
+          ...LOG_DEFAULTS,
+          segmentBytes,
+          cacheBytes,
+          identity: { clusterId, nodeId, setId: SET_ID, incarnation: 1 },
+          verifyRecord,
+          defer: (run) => {
+            this.#timers.soon(run)
+          },
+        },
+        disk: new NodeDisk(dataDir, {
+          synced: (milliseconds) => {
+            fsyncSeconds.observe(milliseconds / 1000)
+          },
+        }),
+        events,
+      },
+      done,
+    )
+  }
+
+  #makeTransport(events: PeerEvents): TcpTransport {
+    const options = this.#options
+    this.#transport = createTcpTransport({
+      nodeId: options.nodeId,
+      clusterId: options.clusterId,
+      configHash: clusterConfigHash(options),
+      listen: { host: options.peerHost, port: options.peerPort },
+      peers: options.peers,
+      secret: options.peerSecret,
+      timers: this.#timers,
+      logger: this.#logger,
+      events,
+    })
+    return this.#transport
+  }
+
+  #makeFace(service: BrokerNode): Promise<HttpFace> {
+    const options = this.#options
+    const defaults = httpFaceDefaults(PRODUCT_VERSION)
+    const { secretId, secretKey } = keyPairOf(options)
+    return makeHttpFace({
+      service,
+      keys: { get: (id) => (id === secretId ? secretKey : undefined) },
+      clock: this.#clock,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      metricsPage: this.#metrics,
+      options: {
+        ...defaults,
+        httpServer: options.httpServer,
+        server: { ...defaults.server, maxConnections: options.maxConnections },
+        authentication: {
+          ...defaults.authentication,
+          timestampWindowSeconds: options.timestampWindowSeconds,
+          nonceReplay: options.nonceReplay === "refuse",
+          allowAnonymous: options.allowAnonymous,
+          isDevelopment: options.devMode,
+          isAkidRequired: secretId?.startsWith("AKID") ?? true,
+        },
+        actions: { ...defaults.actions, requestTimeoutMs: options.requestTimeoutMs },
+      },
+    })
+  }
+
+  #obeySignals(): void {
+    const stop = (why: string) => (): void => {
+      void this.#stop(why)
+    }
+    process.once("SIGTERM", stop("SIGTERM"))
+    process.once("SIGINT", stop("SIGINT"))
+    // The parent is gone (`opencmq dev` was killed): nobody would ever stop this process.
+    process.once("disconnect", stop("the parent process ended"))
+  }
+
+  /** Stops taking requests, hands the lead over, answers what waits, writes a checkpoint, and ends with 0. */
+  async #stop(why: string): Promise<void> {
+    if (this.#isStopping) return
+    this.#isStopping = true
+    this.#logger.info({ why }, "stopping")
+    const nodeStopped = new Promise<void>((resolvePromise) => {
+      if (this.#node === undefined) resolvePromise()
+      else this.#node.stop(resolvePromise)
+    })
+    await Promise.all([nodeStopped, this.#face?.close({ graceMs: CLOSE_GRACE_MS })])
+    this.#grpc?.close()
+    await this.#transport?.close()
+    this.#logger.info({}, "stopped")
+    this.#end(0)
+  }
+
+  /** Tells the parent process, if there is one that listens, when this node can serve. */
+  #reportReadiness(service: BrokerNode): void {
+    if (process.send === undefined) return
+    const cancel = this.#timers.every(READY_LOOK_MS, () => {
+      if (service.notReadyReason() !== undefined) return
+      cancel()
+      const report: NodeReport = { kind: "ready", leaderId: service.replica.status.leaderId }
+      process.send?.(report)
+    })
+  }
+}
+
+function keyPairOf(options: ServerOptions): { readonly secretId: string | undefined; readonly secretKey: string } {
+  const { secretId, secretKey } = options
+  if (secretId !== undefined && secretKey !== undefined) return { secretId, secretKey }
+  if (options.devMode) return { secretId: DEVELOPMENT_SECRET_ID, secretKey: DEVELOPMENT_SECRET_KEY }
+  return { secretId: undefined, secretKey: "" }
+}
+
+function nodeOptions(options: ServerOptions): NodeOptions {
+  const { tickMs } = options
+  const ids = options.peers.map(({ id }) => id).sort((left, right) => left - right)
+  return {
+    ...NODE_DEFAULTS,
+    clusterId: options.clusterId,
+    nodeId: options.nodeId,
+    setId: SET_ID,
+    voters: ids.length === 0 ? [options.nodeId] : ids,
+    httpAddress: options.httpAddress ?? `http://${options.httpHost}:${String(options.httpPort)}`,
+    tickMs,
+    electionTicks: Math.max(2, Math.ceil(options.electionTimeoutMs / tickMs)),
+    heartbeatTicks: Math.max(1, Math.floor(options.heartbeatMs / tickMs)),
+    deduplicationWindowMs: options.deduplicationWindowSeconds * 1000,
+    queueCountMax: options.queuesPerAccountCount,
+    queueNameReuseMs: options.queueRecreateWaitSeconds * 1000,
+    maxRequests: LIMITS.longPollsPerNodeCount.default,
+  }
+}
