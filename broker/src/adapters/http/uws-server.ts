@@ -30,7 +30,9 @@ export async function loadUws(): Promise<{ readonly library: Library } | { reado
   try {
     // eslint-disable-next-line no-restricted-properties -- written for the library, never read by us.
     process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= String(HEAD_BYTES_MAX)
-    return { library: await import("uWebSockets.js") }
+    // It is CommonJS: Node puts what it exports under `default`, a bundler such as vitest's beside it.
+    const loaded: object = await import("uWebSockets.js")
+    return { library: (loaded as { readonly default?: Library }).default ?? (loaded as Library) }
   } catch (error) {
     return { error }
   }
