@@ -1,0 +1,298 @@
+/**
+ * Two small files that hold what must survive besides the entries: whose data this is, term and vote, where the log begins,
+ * and how far a snapshot install has come.
+ *
+ * Both copies are written, one after the other, before a save counts: whichever single copy is torn by a crash or rots
+ * later, the other one says all that was promised. Both unreadable means: refuse to open, never start as empty (D9).
+ */
+import { ByteReader } from "../../codec/byte-reader.ts"
+import { ByteWriter } from "../../codec/byte-writer.ts"
+import { crc32 } from "../../codec/crc.ts"
+import { LOG_FORMAT_VERSION } from "../../codec/log-record.ts"
+import type { LogIndex, NodeId, Term } from "../../core/raft/types.ts"
+import type { Disk, DiskFile } from "../../ports.ts"
+import {
+  closeFile,
+  openFile,
+  readWhole,
+  removeFile,
+  renameFile,
+  syncDirectory,
+  syncFile,
+  writeWhole,
+} from "./file-io.ts"
+import { LogStoreError } from "./log-options.ts"
+import type { LogIdentity, LogMutations } from "./log-options.ts"
+import { Gate, wait } from "./task.ts"
+import type { Task } from "./task.ts"
+
+export const HARD_STATE_NAMES = ["hard-state.a", "hard-state.b"] as const
+const SLOT_BYTES = 512
+const SLOT_MAGIC = 0x484d434f
+/** Stands for "every entry", in `floorIndex`. */
+export const FLOOR_ALL = Number.MAX_SAFE_INTEGER
+
+/** Everything in a copy except its number. */
+export interface StoredState {
+  currentTerm: Term
+  votedFor: NodeId
+  /** A hint; the batches of the log usually know a higher one. */
+  commitIndex: LogIndex
+  /** The entry before the first one that consensus needs. */
+  baseIndex: LogIndex
+  baseTerm: Term
+  /** Set by snapshot install: entries up to `floorIndex` in segments before `floorSequence` are void. */
+  floorIndex: LogIndex
+  floorSequence: number
+  /** Segments that came with a snapshot and have a lower number than this are void. */
+  stagedSequence: number
+  /** A snapshot install was decided and may not be finished: opening finishes it. */
+  isInstalling: boolean
+  /** The newest segment that was ever begun; a log that ends before it has lost a file. */
+  activeSequence: number
+}
+
+function emptyState(): StoredState {
+  return {
+    currentTerm: 0,
+    votedFor: 0,
+    commitIndex: 0,
+    baseIndex: 0,
+    baseTerm: 0,
+    floorIndex: 0,
+    floorSequence: 0,
+    stagedSequence: 0,
+    isInstalling: false,
+    activeSequence: 0,
+  }
+}
+
+interface Slot {
+  readonly generation: number
+  readonly identity: LogIdentity
+  readonly state: StoredState
+}
+
+function encodeSlot(slot: Slot): Buffer {
+  const { identity, state } = slot
+  const writer = new ByteWriter(SLOT_BYTES)
+  writer.uint32(SLOT_MAGIC)
+  writer.uint8(LOG_FORMAT_VERSION)
+  writer.zeros(3)
+  writer.uint32(0)
+  writer.uint64(slot.generation)
+  writer.uint32(identity.nodeId)
+  writer.uint32(identity.setId)
+  writer.uint64(identity.incarnation)
+  writer.uint64(state.currentTerm)
+  writer.uint32(state.votedFor)
+  writer.uint64(state.commitIndex)
+  writer.uint64(state.baseIndex)
+  writer.uint64(state.baseTerm)
+  writer.uint64(state.floorIndex)
+  writer.uint64(state.floorSequence)
+  writer.uint64(state.stagedSequence)
+  writer.uint64(state.activeSequence)
+  writer.boolean(state.isInstalling)
+  writer.string(identity.clusterId)
+  writer.zeros(SLOT_BYTES - writer.length)
+  writer.patchUint32(8, crc32(writer.finish()))
+  return writer.finish()
+}
+
+function decodeSlot(bytes: Buffer): Slot | "newer" | undefined {
+  if (bytes.length !== SLOT_BYTES || bytes.readUInt32LE(0) !== SLOT_MAGIC) return undefined
+  const plain = Buffer.from(bytes)
+  plain.writeUInt32LE(0, 8)
+  if (crc32(plain) !== bytes.readUInt32LE(8)) return undefined
+  if (bytes.readUInt8(4) > LOG_FORMAT_VERSION) return "newer"
+  const reader = new ByteReader(bytes)
+  reader.skip(12)
+  const generation = reader.uint64()
+  const nodeId = reader.uint32()
+  const setId = reader.uint32()
+  const incarnation = reader.uint64()
+  const state: StoredState = {
+    currentTerm: reader.uint64(),
+    votedFor: reader.uint32(),
+    commitIndex: reader.uint64(),
+    baseIndex: reader.uint64(),
+    baseTerm: reader.uint64(),
+    floorIndex: reader.uint64(),
+    floorSequence: reader.uint64(),
+    stagedSequence: reader.uint64(),
+    activeSequence: reader.uint64(),
+    isInstalling: reader.boolean(),
+  }
+  return { generation, identity: { clusterId: reader.string(), nodeId, setId, incarnation }, state }
+}
+
+export interface HardStateParts {
+  readonly disk: Disk
+  readonly directory: string
+  readonly identity: LogIdentity
+  readonly mutations: LogMutations
+}
+
+export class HardStateFile {
+  readonly #parts: HardStateParts
+  /** What the next save writes. Change it, then save. */
+  readonly state: StoredState
+  #files: DiskFile[] = []
+  #generation: number
+  /** Base of the newest save: what lies below it may go. */
+  #savedBaseIndex: LogIndex
+  #changeCount = 0
+  #savedCount = 0
+  #isSaving = false
+  readonly #saved = new Gate()
+
+  private constructor(parts: HardStateParts, slot: { generation: number; state: StoredState }) {
+    this.#parts = parts
+    this.#generation = slot.generation
+    this.state = slot.state
+    this.#savedBaseIndex = slot.state.baseIndex
+  }
+
+  get savedBaseIndex(): LogIndex {
+    return this.#savedBaseIndex
+  }
+
+  /**
+   * Reads the copies found in the directory, or makes them in a new one. Refuses data of another node or cluster, and data
+   * whose both copies are unreadable.
+   */
+  static *load(parts: HardStateParts, found: { names: readonly string[]; hasLogFiles: boolean }): Task<HardStateFile> {
+    const slots: { path: string; slot: Slot | undefined }[] = []
+    for (const name of HARD_STATE_NAMES) {
+      if (found.names.includes(name)) slots.push(yield* readSlot(parts, `${parts.directory}/${name}`))
+    }
+    const best = slots
+      .map((each) => each.slot)
+      .filter((slot) => slot !== undefined)
+      .sort((left, right) => right.generation - left.generation)[0]
+    if (best === undefined) {
+      refuseWithoutState(parts, { paths: slots.map((each) => each.path), hasLogFiles: found.hasLogFiles })
+      const fresh = new HardStateFile(parts, { generation: 0, state: emptyState() })
+      yield* fresh.#createFiles([])
+      return fresh
+    }
+    checkIdentity(parts, best.identity)
+    const loaded = new HardStateFile(parts, { generation: best.generation, state: best.state })
+    // The copy that says all stays as it is until the other one does too.
+    const good = slots.filter((each) => each.slot?.generation === best.generation).map((each) => each.path)
+    yield* loaded.#createFiles(good)
+    return loaded
+  }
+
+  /** Makes `state` durable. Saves are carried out one at a time; one save may serve several callers. */
+  *save(): Task {
+    this.#changeCount++
+    const mine = this.#changeCount
+    while (this.#isSaving) {
+      yield* wait<void>((done) => {
+        this.#saved.pass(done)
+      })
+    }
+    if (this.#savedCount >= mine) return
+    this.#isSaving = true
+    const covered = this.#changeCount
+    try {
+      this.#generation++
+      const bytes = this.#encode()
+      const { baseIndex } = this.state
+      for (const file of this.#files) {
+        yield* writeWhole(file, [bytes], 0)
+        yield* syncFile(file)
+      }
+      this.#savedCount = covered
+      this.#savedBaseIndex = baseIndex
+    } finally {
+      this.#isSaving = false
+      this.#saved.open()
+    }
+  }
+
+  *close(): Task {
+    for (const file of this.#files) yield* closeFile(file)
+    this.#files = []
+  }
+
+  #encode(): Buffer {
+    return encodeSlot({ generation: this.#generation, identity: this.#parts.identity, state: this.state })
+  }
+
+  /** Makes every copy that is not in `goodPaths` anew, beside its place, and puts it there whole. */
+  *#createFiles(goodPaths: readonly string[]): Task {
+    const { disk, directory } = this.#parts
+    if (goodPaths.length < HARD_STATE_NAMES.length) {
+      for (const name of HARD_STATE_NAMES) {
+        const path = `${directory}/${name}`
+        if (goodPaths.includes(path)) continue
+        const fresh = yield* openFile(disk, `${path}.tmp`, true)
+        yield* writeWhole(fresh, [this.#encode()], 0)
+        yield* syncFile(fresh)
+        yield* closeFile(fresh)
+        yield* renameFile(disk, `${path}.tmp`, path)
+        yield* syncDirectory(disk, directory)
+      }
+    }
+    for (const name of HARD_STATE_NAMES) {
+      this.#files.push(yield* openFile(disk, `${directory}/${name}`, false))
+      yield* removeFile(disk, `${directory}/${name}.tmp`)
+    }
+  }
+}
+
+function* readSlot(parts: HardStateParts, path: string): Task<{ path: string; slot: Slot | undefined }> {
+  const file = yield* openFile(parts.disk, path, false)
+  const bytes = Buffer.alloc(SLOT_BYTES)
+  const count = yield* readWhole(file, bytes, 0)
+  yield* closeFile(file)
+  const slot = decodeSlot(bytes.subarray(0, count))
+  if (slot === "newer") {
+    throw new LogStoreError("newerFormat", {
+      path,
+      text: "written by a newer version of OpenCMQ; it was left as it is",
+    })
+  }
+  return { path, slot }
+}
+
+function refuseWithoutState(parts: HardStateParts, found: { paths: readonly string[]; hasLogFiles: boolean }): void {
+  if (parts.mutations.has("damagedHardStateIsEmpty")) return
+  if (found.paths.length > 0) {
+    throw new LogStoreError("hardStateDamaged", {
+      path: found.paths.join(", "),
+      text: "no readable copy of the node's term and vote; restore the file or rejoin the node under a new identity",
+    })
+  }
+  if (found.hasLogFiles) {
+    throw new LogStoreError("hardStateMissing", {
+      path: parts.directory,
+      text: "there are log files but no hard-state file; the node does not start as if it were empty",
+    })
+  }
+}
+
+function checkIdentity(parts: HardStateParts, stored: LogIdentity): void {
+  const { identity } = parts
+  const path = `${parts.directory}/${HARD_STATE_NAMES[0]}`
+  if (stored.clusterId !== identity.clusterId) {
+    const text = `data of cluster "${stored.clusterId}", this node belongs to "${identity.clusterId}"`
+    throw new LogStoreError("wrongCluster", { path, text })
+  }
+  if (stored.nodeId !== identity.nodeId) {
+    throw new LogStoreError("wrongNode", {
+      path,
+      text: `data of node ${stored.nodeId}, this is node ${identity.nodeId}`,
+    })
+  }
+  if (stored.setId !== identity.setId) {
+    throw new LogStoreError("wrongSet", { path, text: `data of set ${stored.setId}, this is set ${identity.setId}` })
+  }
+  if (stored.incarnation !== identity.incarnation) {
+    const text = `data of incarnation ${stored.incarnation}, this node is incarnation ${identity.incarnation}`
+    throw new LogStoreError("wrongIncarnation", { path, text })
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What a rewritten segment holds: found entries, and in the place of rotten ones entries without bytes.
+ */
+import { ENTRY_HEADER_BYTES } from "../../codec/log-record.ts"
+import type { LogIndex } from "../../core/raft/types.ts"
+import type { SegmentHeader } from "./segment-header.ts"
+import type { ScannedEntry, ScannedPart } from "./segment-scan.ts"
+
+/** Every entry that the segment should have, ascending. */
+export function rewrittenEntries(
+  header: SegmentHeader,
+  content: { readonly parts: readonly ScannedPart[]; readonly bytes: Buffer },
+): readonly ScannedEntry[] {
+  const found = new Map<LogIndex, ScannedEntry>()
+  for (const part of content.parts) {
+    if (part.kind === "batch" && part.header.kind === "index") continue
+    // The index list itself has term 0; it may turn up in a stretch without headers.
+    for (const entry of part.entries) if (entry.term > 0) found.set(entry.index, entry)
+  }
+  const expected = header.isSparse ? listedIndexes(content) : consecutive(header.firstIndex, header.lastIndex)
+  const indexes = expected ?? [...found.keys()].sort((left, right) => left - right)
+  const entries: ScannedEntry[] = []
+  let nextTerm = header.lastTerm
+  for (const index of indexes.toReversed()) {
+    const entry = found.get(index)
+    nextTerm = entry?.term ?? nextTerm
+    entries.push(entry ?? { index, term: nextTerm, kind: "commands", offset: 0, length: 0, isLost: true })
+  }
+  return entries.reverse()
+}
+
+function consecutive(firstIndex: LogIndex, lastIndex: LogIndex): LogIndex[] {
+  return Array.from({ length: Math.max(0, lastIndex - firstIndex + 1) }, (_, place) => firstIndex + place)
+}
+
+/** The list at the end of a sparse segment; undefined when it is rotten too. */
+function listedIndexes(content: {
+  readonly parts: readonly ScannedPart[]
+  readonly bytes: Buffer
+}): LogIndex[] | undefined {
+  const last = content.parts.at(-1)
+  const list = last?.kind === "batch" && last.header.kind === "index" ? last.entries[0] : undefined
+  if (list === undefined || list.isLost) return undefined
+  const indexes: LogIndex[] = []
+  const start = list.offset + ENTRY_HEADER_BYTES
+  for (let at = start; at < start + list.length; at += 8) {
+    indexes.push(content.bytes.readUInt32LE(at) + content.bytes.readUInt32LE(at + 4) * 0x1_0000_0000)
+  }
+  return indexes
+}
