@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PassThrough } from "node:stream"
+import { fileURLToPath } from "node:url"
 import type { Command } from "commander"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { ScriptedServer } from "../../../client-sdk/test-support/scripted-server.ts"
@@ -78,12 +79,9 @@ async function json(args: string, given?: Surroundings): Promise<unknown> {
 
 /** Runs the command as a process of its own, from its sources. */
 function spawned(args: readonly string[], environment: Record<string, string> = {}): Promise<Outcome> {
-  const program = new URL("program.ts", import.meta.url).href
-  const script = `import { runCli } from ${JSON.stringify(program)}
-    const { stdin, stdout, stderr, env: environment } = process
-    process.exitCode = await runCli(${JSON.stringify(args)}, { stdin, stdout, stderr, environment })`
+  const main = fileURLToPath(new URL("../main.ts", import.meta.url))
   return new Promise((resolve) => {
-    const nodeFlags = ["--conditions=source", "--import", "tsx", "--input-type=module", "-e", script]
+    const nodeFlags = ["--conditions=source", "--import", "tsx", main, ...args]
     const child = spawn(process.execPath, nodeFlags, {
       env: { PATH: process.env["PATH"], ...environment },
       stdio: ["ignore", "pipe", "pipe"],
