@@ -151,6 +151,7 @@ class OpenedFiles {
   readonly #ordinary: FoundSegment[] = []
   readonly #stagedFound: FoundSegment[] = []
   readonly #staged: Segment[] = []
+  #isAmbiguous = false
   #last: { found: FoundSegment; loaded: LoadedSegment; segment: Segment } | undefined
 
   constructor(request: RecoveryRequest, stored: StoredState) {
@@ -206,7 +207,9 @@ class OpenedFiles {
 
   /** Sees to it that the end of the log may be trusted and appended to: goes on in the last segment, or in a fresh one. */
   *makeTrustworthy(context: { readonly hardState: HardStateFile; readonly nextSequence: number }): Task<FreshSegment> {
+    this.#checkTerms()
     const last = this.#last
+    this.#isAmbiguous = this.#findAmbiguity()
     if (last !== undefined && this.#mayGoOn(last)) {
       return { samples: sampleWords(last.loaded.bytes, last.segment.fileBytes), chain: last.loaded.scan.chain }
     }
@@ -220,12 +223,12 @@ class OpenedFiles {
       rebuild: this.#rebuild,
       last,
       sequence: context.nextSequence,
-      isAmbiguous: this.isAmbiguous,
+      isAmbiguous: this.#isAmbiguous,
     })
   }
 
   /** True when an acknowledged end of the log may be missing. */
-  get isAmbiguous(): boolean {
+  #findAmbiguity(): boolean {
     if (this.#missesNewest()) return true
     if (this.#last === undefined) return false
     const { found, loaded } = this.#last
@@ -247,7 +250,6 @@ class OpenedFiles {
     const { baseIndex, baseTerm } = this.#stored
     const lastIndex = Math.max(baseIndex, rebuild.lastIndex)
     const terms = rebuild.termsFrom(baseIndex + 1)
-    this.#checkTerms()
     const state = new LogState({ baseIndex, baseTerm, lastIndex, terms })
     this.#placeSegments(state, rebuild.segments)
     const active = state.active
@@ -268,7 +270,7 @@ class OpenedFiles {
       terms,
       configurations: rebuild.configurations,
       damaged: lostRanges(state),
-      ambiguousTail: this.isAmbiguous,
+      ambiguousTail: this.#isAmbiguous,
     }
     return { state, hardState: context.hardState, samples: context.end.samples, recovery }
   }
