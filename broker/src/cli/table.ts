@@ -25,7 +25,9 @@ const STYLE = { "padding-left": 0, "padding-right": 0, head: [], border: [], com
 
 /** Columns with their names above. Numbers are set to the right. */
 export function columns(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const colAligns = head.map((_, i) => (rows.some((row) => typeof row[i] === "number") ? "right" : "left") as const)
+  const colAligns = head.map((_, i): "left" | "right" =>
+    rows.some((row) => typeof row[i] === "number") ? "right" : "left",
+  )
   const table = new Table({ head: [...head], colAligns, chars: NO_LINES, style: STYLE })
   for (const row of rows) table.push(row.map((cell) => String(cell)))
   return trimmed(table.toString())
