@@ -65,7 +65,10 @@ export const ACTION_TABLE: ActionTable = {
     call.execute("listDeadLetterSources", request, queuePageJson)
   },
   UnbindDeadLetterQueue: (call) => {
-    call.execute("unbindDeadLetterQueue", { queueName: call.values.queueName }, answerNothing)
+    const { queueName } = call.values
+    call.executeFirst("unbindDeadLetterQueue", { queueName }, () => {
+      call.execute("getQueueAttributes", { queueName }, answerQueueId)
+    })
   },
 
   // --- Messages -----------------------------------------------------------------------------------------

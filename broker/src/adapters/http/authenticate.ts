@@ -20,7 +20,7 @@ export interface KeyRing {
 
 /** What an operator may choose. */
 export interface AuthenticationOptions {
-  /** How far `Timestamp` may be from this node's clock, either way. Default 7,200 s, the rule of API 2.0. */
+  /** How far `Timestamp` may be from this node's clock, either way; 0 = not looked at. 7,200 s is the rule of API 2.0. */
   readonly timestampWindowSeconds: number
   /** Whether copies of a request are refused. */
   readonly nonceReplay: boolean
@@ -126,7 +126,7 @@ export class Authenticator {
   private checkTime(timestamp: number): Refusal | undefined {
     const window = this.parts.options.timestampWindowSeconds
     const now = Math.floor(this.parts.clock.wallMs() / 1000)
-    if (Math.abs(now - timestamp) <= window) return undefined
+    if (window === 0 || Math.abs(now - timestamp) <= window) return undefined
     const detail = `, which is ${String(now)}`
     return this.fail("expired", { error: "requestExpired", args: [window], detail })
   }

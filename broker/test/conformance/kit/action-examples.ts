@@ -1,0 +1,224 @@
+/**
+ * One example an action for docs/http-api.md, in an order in which they can be run one after the other. The test runs
+ * them all and compares the replies with these: same fields, same types, the same values where no time or id is in them.
+ */
+import type { ActionName, ErrorName } from "@opencmq/proto"
+import type { Params } from "./client.ts"
+
+export interface ActionExample {
+  readonly action: ActionName
+  readonly params: Params
+  readonly reply: Readonly<Record<string, unknown>>
+}
+
+const OK = { code: 0, message: "", requestId: "1f0c9a7be2-4q" }
+const HANDLE = "1099511627777"
+const MESSAGE = {
+  msgId: "65536",
+  receiptHandle: HANDLE,
+  msgBody: "hello",
+  enqueueTime: 1700000000,
+  firstDequeueTime: 1700000002,
+  nextVisibleTime: 1700000032,
+  dequeueCount: 1,
+}
+
+export const ACTION_EXAMPLES: readonly ActionExample[] = [
+  {
+    action: "CreateQueue",
+    params: { queueName: "orders", pollingWaitSeconds: 10, rewindSeconds: 3600 },
+    reply: { ...OK, queueId: "queue-9e3779b1" },
+  },
+  {
+    action: "ListQueue",
+    params: { searchWord: "ord", offset: 0, limit: 20 },
+    reply: { ...OK, totalCount: 1, queueList: [{ queueId: "queue-9e3779b1", queueName: "orders" }] },
+  },
+  {
+    action: "SetQueueAttributes",
+    params: { queueName: "orders", visibilityTimeout: 60 },
+    reply: {
+      ...OK,
+      queueId: "queue-9e3779b1",
+      maxMsgHeapNum: 100000000,
+      pollingWaitSeconds: 10,
+      visibilityTimeout: 60,
+      maxMsgSize: 65536,
+      msgRetentionSeconds: 345600,
+      rewindSeconds: 3600,
+    },
+  },
+  {
+    action: "SendMessage",
+    params: { queueName: "orders", msgBody: "hello" },
+    reply: { ...OK, msgId: "65536" },
+  },
+  {
+    action: "BatchSendMessage",
+    params: { queueName: "orders", msgBody: ["one", "two"] },
+    reply: { ...OK, msgList: [{ msgId: "131072" }, { msgId: "131073" }] },
+  },
+  {
+    action: "GetQueueAttributes",
+    params: { queueName: "orders" },
+    reply: {
+      ...OK,
+      queueId: "queue-9e3779b1",
+      queueName: "orders",
+      maxMsgHeapNum: 100000000,
+      pollingWaitSeconds: 10,
+      visibilityTimeout: 60,
+      maxMsgSize: 65536,
+      msgRetentionSeconds: 345600,
+      rewindSeconds: 3600,
+      createTime: 1700000000,
+      lastModifyTime: 1700000000,
+      activeMsgNum: 3,
+      inactiveMsgNum: 0,
+      delayMsgNum: 0,
+      rewindMsgNum: 0,
+      rewindmsgNum: 0,
+      minMsgTime: 1700000000,
+    },
+  },
+  {
+    action: "PeekMessage",
+    params: { queueName: "orders", numOfMsg: 1 },
+    reply: {
+      ...OK,
+      msgInfoList: [
+        {
+          msgId: "65536",
+          msgBody: "hello",
+          enqueueTime: 1700000000,
+          firstDequeueTime: 0,
+          nextVisibleTime: 0,
+          dequeueCount: 0,
+          sequence: 1,
+          state: "active",
+          dueTime: 1700345600,
+        },
+      ],
+      nextSeq: 2,
+    },
+  },
+  {
+    action: "ReceiveMessage",
+    params: { queueName: "orders", pollingWaitSeconds: 5 },
+    reply: { ...OK, ...MESSAGE },
+  },
+  {
+    action: "ChangeMessageVisibility",
+    params: { queueName: "orders", receiptHandle: HANDLE, visibilityTimeout: 600 },
+    reply: { ...OK, nextVisibleTime: 1700000602 },
+  },
+  { action: "DeleteMessage", params: { queueName: "orders", receiptHandle: HANDLE }, reply: OK },
+  {
+    action: "BatchReceiveMessage",
+    params: { queueName: "orders", numOfMsg: 16 },
+    reply: {
+      ...OK,
+      msgInfoList: [
+        { ...MESSAGE, msgId: "131072", msgBody: "one" },
+        { ...MESSAGE, msgId: "131073", msgBody: "two" },
+      ],
+    },
+  },
+  {
+    action: "BatchDeleteMessage",
+    params: { queueName: "orders", receiptHandle: [HANDLE, "7"] },
+    reply: {
+      code: 6010,
+      message: "(10150)delete message partially failed",
+      requestId: "1f0c9a7be2-4q",
+      errorList: [{ code: 4430, message: "(10260)receipt handle is invalid", receiptHandle: "7" }],
+    },
+  },
+  { action: "RewindQueue", params: { queueName: "orders", startConsumeTime: 1700000000 }, reply: OK },
+  { action: "ClearQueue", params: { queueName: "orders" }, reply: OK },
+  {
+    action: "ListDeadLetterSourceQueues",
+    params: { deadLetterQueueName: "orders", limit: 20, offset: 0 },
+    reply: { ...OK, totalCount: 0, queueList: [] },
+  },
+  { action: "UnbindDeadLetterQueue", params: { queueName: "orders" }, reply: { ...OK, queueId: "queue-9e3779b1" } },
+  { action: "DeleteQueue", params: { queueName: "orders" }, reply: OK },
+  {
+    action: "GetClusterStatus",
+    params: {},
+    reply: { ...OK, cluster: { clusterId: "local", setId: 0, nodeId: 1, leaderId: 1, term: 1 } },
+  },
+]
+
+/** What every action may answer; who asks and how is checked before anything else. */
+export const COMMON_ERRORS: readonly ErrorName[] = [
+  "methodNotAllowed",
+  "requestTooLarge",
+  "parameterKeyFormat",
+  "parameterNotRepeatable",
+  "bodyUnreadable",
+  "actionMissing",
+  "actionNotFound",
+  "parameterMissing",
+  "parameterTypeError",
+  "parameterOutOfRange",
+  "secretIdMalformed",
+  "authenticationFailed",
+  "requestExpired",
+  "nonceReplayed",
+  "overloaded",
+  "noLeader",
+  "unavailable",
+  "unknownOutcome",
+  "shuttingDown",
+  "internal",
+]
+
+const ATTRIBUTE_ERRORS: readonly ErrorName[] = [
+  "queueNameInvalid",
+  "rewindExceedsRetention",
+  "deadLetterPolicyInvalid",
+  "deadLetterQueueNotFound",
+  "deadLetterSourceLimit",
+]
+const SEND_ERRORS: readonly ErrorName[] = [
+  "queueNameInvalid",
+  "queueNotFound",
+  "messageEmpty",
+  "messageTooLarge",
+  "delayOutOfRange",
+  "attributeInvalid",
+  "queueHeapFull",
+  "tooManyDelayed",
+  "diskFull",
+]
+const RECEIVE_ERRORS: readonly ErrorName[] = ["queueNameInvalid", "queueNotFound", "noMessage", "tooManyUnacked"]
+const QUEUE_ERRORS: readonly ErrorName[] = ["queueNameInvalid", "queueNotFound"]
+
+/** What an action may answer besides. */
+export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> = {
+  CreateQueue: [...ATTRIBUTE_ERRORS, "queueAlreadyExists", "queueLimitReached", "queueDeletedRecently"],
+  ListQueue: [],
+  GetQueueAttributes: QUEUE_ERRORS,
+  SetQueueAttributes: [...ATTRIBUTE_ERRORS, "queueNotFound"],
+  DeleteQueue: [...QUEUE_ERRORS, "deadLetterQueueInUse"],
+  ClearQueue: QUEUE_ERRORS,
+  RewindQueue: [...QUEUE_ERRORS, "rewindNotEnabled", "rewindTimeInvalid"],
+  ListDeadLetterSourceQueues: QUEUE_ERRORS,
+  UnbindDeadLetterQueue: [...QUEUE_ERRORS, "deadLetterQueueNotFound"],
+  SendMessage: SEND_ERRORS,
+  BatchSendMessage: [...SEND_ERRORS, "batchTooLarge", "parameterBatchSize", "parameterNotConsecutive"],
+  ReceiveMessage: RECEIVE_ERRORS,
+  BatchReceiveMessage: RECEIVE_ERRORS,
+  DeleteMessage: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
+  BatchDeleteMessage: [
+    ...QUEUE_ERRORS,
+    "parameterBatchSize",
+    "parameterNotConsecutive",
+    "deletePartiallyFailed",
+    "deleteFailed",
+  ],
+  ChangeMessageVisibility: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
+  PeekMessage: QUEUE_ERRORS,
+  GetClusterStatus: [],
+}
