@@ -138,6 +138,7 @@ function advancePeer(state: RaftState, progress: Progress, index: number): void 
 function readHeartbeatReply(context: PeerAnswer, reply: HeartbeatReply): void {
   const { state, leadership, progress } = context
   progress.recentActive = true
+  if (progress.isPaused) leadership.isReplicationDue = true
   progress.resume()
   if (progress.matchIndex < state.log.lastIndex || progress.state === "probe") oweAppend(leadership, progress)
   leadership.reads.acknowledge(reply.from, reply.readRound)

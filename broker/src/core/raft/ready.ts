@@ -28,7 +28,7 @@ export function takeReady(state: RaftState): Ready | undefined {
   const { outbox, leadership } = state
   if (leadership !== undefined) {
     startReadRound(state, leadership)
-    replicate(state, leadership)
+    if (leadership.isReplicationDue) replicate(state, leadership)
   }
   const write = takeWrite(state)
   const applyFetch = wantedApplyFetch(state)

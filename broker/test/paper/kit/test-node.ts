@@ -80,8 +80,13 @@ export class TestNode {
 
   /** Takes one Ready and begins what it asks for. Applies at once. */
   process(): Ready | undefined {
+    const isExpected = this.raft.hasReady()
     const ready = this.raft.ready()
-    if (ready === undefined) return undefined
+    if (ready !== undefined && !isExpected) throw new Error("hasReady() missed work")
+    if (ready === undefined) {
+      if (this.raft.hasReady()) throw new Error("hasReady() promises work for ever")
+      return undefined
+    }
     if (ready.restore !== undefined) {
       this.storage.push({ kind: "restore", snapshot: ready.restore })
       this.handedOut.clear()
