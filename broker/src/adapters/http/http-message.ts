@@ -23,7 +23,7 @@ export interface HttpRequest {
   header(name: string): string
   /** Valid until the request is answered. */
   readonly body: Uint8Array
-  /** Address of the peer as text. */
+  /** Address of the peer as text. Valid until the request is answered, like `body`. */
   remoteAddress(): string
 }
 

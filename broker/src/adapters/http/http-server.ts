@@ -98,10 +98,18 @@ export async function makeHttpFace(parts: HttpFaceParts): Promise<HttpFace> {
   }
 }
 
-/** The server that was asked for. */
-export async function makeServer(choice: HttpServerChoice, parts: HttpServerParts): Promise<HttpServer> {
+/**
+ * The server that was asked for.
+ *
+ * @param load - how uWebSockets.js is loaded; a test hands in a failure.
+ */
+export async function makeServer(
+  choice: HttpServerChoice,
+  parts: HttpServerParts,
+  load: typeof loadUws = loadUws,
+): Promise<HttpServer> {
   if (choice === "node") return makeNodeServer(parts)
-  const loaded = await loadUws()
+  const loaded = await load()
   if ("library" in loaded) return makeUwsServer(loaded.library, parts)
   if (choice === "uws") throw new Error("uWebSockets.js cannot be loaded here", { cause: loaded.error })
   parts.logger.warn({ err: loaded.error }, "uWebSockets.js cannot be loaded here, node:http takes its place")
