@@ -200,12 +200,15 @@ export function applyDelete(state: MachineState, command: DeleteMessages, outcom
   const queue = openHandles(state, command, outcome)
   if (queue === undefined) return
   const count = wholeNumber(command.count, COUNT_MAX)
+  const wasFull = queue.inactiveCount >= state.limits.inflightPerQueue
   for (let index = 0; index < count; index++) {
     const slot = command.slots[index] ?? -1
     const isValid = state.isHandleValid(queue, slot, command.deliveryNumbers[index] ?? -1)
     outcome.failed[index] = !isValid
     if (isValid) deleteMessage(state, queue, slot)
   }
+  // Whoever was refused for want of room may try again.
+  if (wasFull && queue.activeCount > 0) state.wakened.add(queue.id)
 }
 
 function deleteMessage(state: MachineState, queue: Queue, slot: number): void {

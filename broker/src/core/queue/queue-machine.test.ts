@@ -137,6 +137,21 @@ describe("wakened queues", () => {
     expect(driver.machine.takeWakened()).toEqual([1])
   })
 
+  test("a queue that was full of messages in work is among them when there is room again", () => {
+    const driver = new MachineDriver({ limits: { inflightPerQueue: 1 } })
+    driver.create("orders")
+    driver.send("orders", ["a", "b"])
+    const received = driver.receive("orders")
+    driver.machine.takeWakened()
+    expect(
+      driver.run((builder) => {
+        builder.addReceive({ queueId: 1, maxCount: 1, visibilityTimeoutMs: -1 })
+      }).refusal,
+    ).toBe("tooManyUnacked")
+    driver.delete("orders", received)
+    expect(driver.machine.takeWakened()).toEqual([1])
+  })
+
   test("a deleted queue is not among them", () => {
     const driver = new MachineDriver()
     driver.create("orders")
