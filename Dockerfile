@@ -30,6 +30,10 @@ FROM node:20-bookworm-slim
 LABEL org.opencontainers.image.title="OpenCMQ" org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production
 ENV OPENCMQ_DATA_DIR=/var/lib/opencmq
+# A container's own network; `-p` and the cluster's network say who reaches it.
+ENV OPENCMQ_HTTP_HOST=0.0.0.0
+ENV OPENCMQ_GRPC_HOST=0.0.0.0
+ENV OPENCMQ_PEER_HOST=0.0.0.0
 RUN install -d -o node -g node -m 0750 /var/lib/opencmq
 WORKDIR /opt/opencmq
 COPY --from=build /opt/opencmq/package.json ./

@@ -165,13 +165,23 @@ async function serve(image) {
   if (asRoot) chownSync(dataDir, imageUser.uid, imageUser.gid)
   const options = {
     cwd: inside(image, image.workdir),
-    // Everything but the data directory comes from the image; ports move because the usual ones may be taken here.
+    // Everything else comes from the image; ports move because the usual ones may be taken here, and hosts because
+    // only a container has a network of its own.
     env: {
       PATH: process.env.PATH,
       HOME: dataDir,
       ...image.env,
       OPENCMQ_DATA_DIR: dataDir,
-      OPENCMQ_BASE_PORT: String(basePort),
+      OPENCMQ_HTTP_HOST: "127.0.0.1",
+      OPENCMQ_GRPC_HOST: "127.0.0.1",
+      OPENCMQ_PEER_HOST: "127.0.0.1",
+      OPENCMQ_HTTP_PORT: String(basePort),
+      OPENCMQ_GRPC_PORT: String(basePort + 1),
+      OPENCMQ_PEER_PORT: String(basePort + 2),
+      OPENCMQ_ENDPOINTS: `http://127.0.0.1:${basePort}`,
+      // What an operator gives to `docker run -e`: the image has no key pair of its own.
+      OPENCMQ_SECRET_ID: "AKIDimagedryrun",
+      OPENCMQ_SECRET_KEY: "image-dry-run-secret-key",
     },
     ...(asRoot ? imageUser : {}),
   }

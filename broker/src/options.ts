@@ -187,7 +187,7 @@ export const OPTIONS = {
   segmentBytes: {
     group: "Storage",
     kind: "integer",
-    min: 1_048_576,
+    min: 4_194_304,
     max: 1_073_741_824,
     unit: "bytes",
     default: 67_108_864,
@@ -199,7 +199,7 @@ export const OPTIONS = {
     min: 1_048_576,
     max: 68_719_476_736,
     unit: "bytes",
-    default: 67_108_864,
+    default: 33_554_432,
     help: "Recent entries kept in memory, so that receives need not read the disk.",
   },
 

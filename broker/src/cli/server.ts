@@ -264,6 +264,11 @@ function keyPairOf(options: ServerOptions): { readonly secretId: string | undefi
   return { secretId: undefined, secretKey: "" }
 }
 
+/** What is listened on everywhere has no address that could be told to others. */
+function ownHttpAddress({ httpHost, httpPort }: ServerOptions): string {
+  return httpHost === "0.0.0.0" || httpHost === "::" ? "" : `http://${httpHost}:${String(httpPort)}`
+}
+
 function nodeOptions(options: ServerOptions): NodeOptions {
   const { tickMs } = options
   const ids = options.peers.map(({ id }) => id).sort((left, right) => left - right)
@@ -273,7 +278,7 @@ function nodeOptions(options: ServerOptions): NodeOptions {
     nodeId: options.nodeId,
     setId: SET_ID,
     voters: ids.length === 0 ? [options.nodeId] : ids,
-    httpAddress: options.httpAddress ?? `http://${options.httpHost}:${String(options.httpPort)}`,
+    httpAddress: options.httpAddress ?? ownHttpAddress(options),
     tickMs,
     electionTicks: Math.max(2, Math.ceil(options.electionTimeoutMs / tickMs)),
     heartbeatTicks: Math.max(1, Math.floor(options.heartbeatMs / tickMs)),
