@@ -60,7 +60,7 @@ export interface RewindQueue {
   readonly startConsumeAtMs: number
 }
 
-/** Takes the dead-letter policy away from every source of this dead-letter queue. */
+/** Takes this queue's own dead-letter policy away (D:406/42621: the name is that of the source). */
 export interface UnbindDeadLetterQueue {
   readonly kind: "unbindDeadLetterQueue"
   readonly queueName: string

@@ -132,22 +132,20 @@ function isRestored(chunk: MessageChunk, offset: number, startAtMs: number): boo
   return chunk.touch(offset) === KEPT && chunk.enqueuedAtMs(offset) >= startAtMs
 }
 
-/** UnbindDeadLetterQueue: takes the policy away from every source of this dead-letter queue. */
+/** UnbindDeadLetterQueue: takes the policy away from this queue, the source. Without one: deadLetterQueueNotFound (CMQ 10730). */
 export function applyUnbindDeadLetterQueue(
   state: MachineState,
   command: UnbindDeadLetterQueue,
   outcome: Outcome,
 ): void {
-  const target = state.registry.find(command.queueName)
-  if (target === undefined) {
+  const queue = findQueue(state, command.queueName, outcome)
+  if (queue === undefined) return
+  if (queue.attributes.deadLetterPolicy === undefined) {
     outcome.refusal = "deadLetterQueueNotFound"
     return
   }
-  outcome.queueId = target.id
-  for (const source of [...target.deadLetterSources]) {
-    settle(state, source)
-    setAttributes(state, source, { ...source.attributes, deadLetterPolicy: undefined })
-  }
+  settle(state, queue)
+  setAttributes(state, queue, { ...queue.attributes, deadLetterPolicy: undefined })
 }
 
 function findQueue(state: MachineState, queueName: string, outcome: Outcome): Queue | undefined {

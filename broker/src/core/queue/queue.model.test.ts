@@ -243,7 +243,7 @@ class Model {
       case "unbindDeadLetterQueue": {
         const queue = this.queues.find(({ name }) => name === command.queueName)
         if (queue === undefined) {
-          return { refusal: command.kind === "unbindDeadLetterQueue" ? "deadLetterQueueNotFound" : "queueNotFound" }
+          return { refusal: "queueNotFound" }
         }
         return { queueId: queue.id, ...this.applyAdmin(queue, command) }
       }
@@ -333,9 +333,9 @@ class Model {
       case "rewindQueue":
         return this.rewind(queue, command.startConsumeAtMs)
       case "unbindDeadLetterQueue":
-        for (const source of this.sourcesOf(queue.name)) {
-          this.setAttributes(source, { ...source.attributes, deadLetterPolicy: undefined })
-        }
+        if (queue.attributes.deadLetterPolicy === undefined) return { refusal: "deadLetterQueueNotFound" }
+        this.settle(queue)
+        this.setAttributes(queue, { ...queue.attributes, deadLetterPolicy: undefined })
         return {}
     }
   }
