@@ -202,7 +202,7 @@ export class Nemesis {
         return
     }
     world.after(durationMs, () => {
-      network.healAll()
+      if (this.#isActive) network.healAll()
     })
   }
 
@@ -211,7 +211,8 @@ export class Nemesis {
     if (a === undefined || b === undefined) return
     let isCut = false
     const flip = (): void => {
-      const isOver = world.nowMs >= untilMs || !this.#isActive
+      if (!this.#isActive) return
+      const isOver = world.nowMs >= untilMs
       isCut = !isCut && !isOver
       network.setBlocked(a.nodeId, b.nodeId, isCut)
       network.setBlocked(b.nodeId, a.nodeId, isCut)

@@ -12,6 +12,7 @@ import { decodeMessageId } from "@opencmq/proto"
 import type { Command, QueueAttributes, QueueId } from "../../src/core/queue/command.ts"
 import type { MachineLimits } from "../../src/core/queue/machine-limits.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
+import type { MachineMutant } from "../../src/core/queue/machine-mutant.ts"
 import { emptyOutcome, QueueMachine } from "../../src/core/queue/queue-machine.ts"
 import { EntryReader } from "../../src/codec/command-codec.ts"
 import { readBody, readClientMessageId } from "../../src/codec/message-record.ts"
@@ -83,11 +84,13 @@ export class QueueOracle {
   readonly #byClientId = new Map<string, MessageLife>()
   readonly #registerValues: { readonly value: number; readonly worldMs: number }[] = []
   #index: LogIndex = 0
+  #hash: { readonly index: LogIndex; readonly value: number } | undefined
   #commandCount = 0
 
-  constructor(world: World, limits: MachineLimits) {
+  /** @param mutant a known bug that the oracle's machine shares with the nodes', so that only the automata can notice. */
+  constructor(world: World, limits: MachineLimits, mutant?: MachineMutant) {
     this.#world = world
-    this.machine = new QueueMachine(limits)
+    this.machine = new QueueMachine(limits, mutant)
     this.#deduplicationWindowMs = limits.deduplicationWindowMs
   }
 
@@ -101,6 +104,12 @@ export class QueueOracle {
 
   get deliveryCount(): number {
     return this.#deliveries.size
+  }
+
+  /** Of the oracle's machine, after the entry applied last. */
+  stateHash(): number {
+    if (this.#hash?.index !== this.#index) this.#hash = { index: this.#index, value: this.machine.stateHash() }
+    return this.#hash.value
   }
 
   // ------------------------------------------------------------------------------------------ committed entries

@@ -80,6 +80,11 @@ export class RaftChecker {
     return this.#committedTerms.length - 1
   }
 
+  /** Of any leader so far. */
+  get highestTerm(): Term {
+    return Math.max(0, ...this.#leaders.keys())
+  }
+
   get checkCount(): number {
     return this.#checks
   }

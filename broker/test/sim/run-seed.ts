@@ -50,6 +50,7 @@ export interface SeedResult {
 const ELECTION_MS = 5000
 const SERVE_MS = 15_000
 const AGREE_MS = 60_000
+const RUNAWAY_MS = 12_000
 const FOUND_MS = 30_000
 /** Longest delay, visibility and retention of the workload, and some time to work it off. */
 const DRAIN_MS = 20 * 60_000
@@ -171,11 +172,14 @@ class SeedRun {
     })
     this.#serve(core)
     this.#agree(core)
+    // Long enough for a node that is cut off to run away with the term, were it not for the pre-vote.
+    this.#world.runUntil(this.#world.nowMs + RUNAWAY_MS)
     return others
   }
 
   #whole(others: readonly SimNode[]): void {
     this.#begin("whole")
+    const termBefore = this.#cluster.raft.highestTerm
     this.#cluster.network.healAll()
     for (const node of others) {
       node.isHeldDown = false
@@ -183,6 +187,8 @@ class SeedRun {
     }
     this.#agree(this.#cluster.nodes)
     this.#world.runUntil(this.#world.nowMs + 100)
+    const rise = Math.max(...this.#cluster.nodes.map((node) => node.broker?.replica.status.term ?? 0)) - termBefore
+    if (rise > 2) this.#world.fail(new Violation("a returning node deposes nobody", `the term rose by ${String(rise)}`))
   }
 
   #serve(core: readonly SimNode[]): void {
@@ -198,6 +204,10 @@ class SeedRun {
           patienceMs: 1000,
           cancels: false,
           done: (end) => {
+            this.#world.note(
+              () =>
+                `probe at n${String(node.nodeId)}: ${end.kind === "reply" ? (end.reply.ok ? "ok" : end.reply.error) : end.kind}`,
+            )
             if (end.kind === "reply" && end.reply.ok) served++
             else
               this.#world.after(100, () => {

@@ -14,9 +14,9 @@ import { machineLimits } from "../../src/node/node-boot.ts"
 import { NODE_DEFAULTS } from "../../src/node/node-options.ts"
 import type { NodeOptions } from "../../src/node/node-options.ts"
 import type { Metrics } from "../../src/node/metrics.ts"
+import { openSegmentedLog } from "../../src/adapters/log/segmented-log.ts"
 import type { SegmentedLogSetup } from "../../src/adapters/log/log-options.ts"
 import type { Done, Logger, LogEvents, LogRecovery, LogStore, NodeId, PeerEvents } from "../../src/ports.ts"
-import { openPlainLog, PlainLogDisk } from "./plain-log.ts"
 import { QueueOracle } from "./queue-oracle.ts"
 import { RaftChecker } from "./raft-checker.ts"
 import { SimCheckpoint } from "./sim-checkpoint.ts"
@@ -49,8 +49,8 @@ export type CrashKind = "kill" | "powerCut"
 
 /** How long a supervisor waits before it starts a node that ended by itself. */
 const SUPERVISOR_MS = { least: 100, most: 3000 }
-/** Every so many steps of a node in which something was applied, its state is compared with the books. */
-const HASH_EVERY = 24
+/** So often, in world time, the state of a node that has applied something is compared with the books. */
+const COMPARE_EVERY_MS = 5000
 
 export class SimNode {
   readonly nodeId: NodeId
@@ -58,14 +58,13 @@ export class SimNode {
   readonly disk: SimDisk
   readonly checkpoint: SimCheckpoint
   readonly clock: SimClock
-  readonly plainLog = new PlainLogDisk()
   broker: BrokerNode | undefined
   /** Injected errors that this disk had when the process started. */
   errorsAtStart = 0
   /** Nobody starts it until the liveness phase is over. */
   isHeldDown = false
-  hashedIndex = 0
-  stepsSinceHash = 0
+  comparedIndex = 0
+  compareAfterMs = 0
 
   constructor(world: World, nodeId: NodeId) {
     this.nodeId = nodeId
@@ -98,7 +97,7 @@ export class SimCluster {
     this.network.isRaft = (frame) => frame[0] === RAFT_FRAME
     const voters = Array.from({ length: swarm.nodeCount }, (_, i) => i + 1)
     this.nodes = voters.map((nodeId) => new SimNode(world, nodeId))
-    this.oracle = new QueueOracle(world, machineLimits(this.#options(1)))
+    this.oracle = new QueueOracle(world, machineLimits(this.#options(1)), mutation.machine)
     this.raft = new RaftChecker(world, {
       voters,
       committed: (entry) => {
@@ -135,7 +134,7 @@ export class SimCluster {
   start(node: SimNode): void {
     if (node.process.state !== "down") return
     node.errorsAtStart = node.disk.injectedErrorCount
-    node.hashedIndex = 0
+    node.comparedIndex = 0
     const incarnation = node.process.start()
     this.#startCount++
     this.world.note(() => `n${String(node.nodeId)} starts (life ${String(incarnation.number)})`)
@@ -191,7 +190,7 @@ export class SimCluster {
   compareState(node: SimNode): boolean {
     const replica = node.broker?.replica
     if (replica === undefined || replica.appliedIndex !== this.raft.committedIndex) return false
-    if (replica.machine.stateHash() !== this.oracle.machine.stateHash()) {
+    if (replica.machine.stateHash() !== this.oracle.stateHash()) {
       this.world.fail(
         new Violation(
           "equal index, equal state",
@@ -301,21 +300,17 @@ export class SimCluster {
       disk: node.disk.port(incarnation),
       events: watchedEvents,
     }
-    const open: OpenLog =
-      this.#mutation.openLog ??
-      ((_setup, opened) => {
-        incarnation.after(1, () => {
-          const disk = node.plainLog
-          const random = this.world.fork(`plain log ${String(node.nodeId)} ${String(incarnation.number)}`)
-          opened(undefined, openPlainLog({ disk, incarnation, events: watchedEvents, random, meanSyncMs: 1 }))
-        })
-      })
+    const open: OpenLog = this.#mutation.openLog ?? openSegmentedLog
     open(setup, (error, opened) => {
       if (error !== undefined) {
         done(error, opened)
         return
       }
       this.raft.opened(node.nodeId, opened.recovery)
+      this.world.note(() => {
+        const { baseIndex, lastIndex, damaged, ambiguousTail, hardState } = opened.recovery
+        return `n${String(node.nodeId)} recovered ${String(baseIndex)}..${String(lastIndex)} ${JSON.stringify(hardState)} damaged ${String(damaged.length)}${ambiguousTail ? " DOUBTFUL TAIL" : ""}`
+      })
       if (opened.recovery.lastIndex > 0) this.world.marks.hit("log: recovered")
       if (opened.recovery.ambiguousTail) this.world.marks.hit("log: doubtful tail")
       if (opened.recovery.damaged.length > 0) this.world.marks.hit("log: damaged entries found")
@@ -371,10 +366,10 @@ export class SimCluster {
     const replica = node.broker?.replica
     if (replica === undefined || node.process.state === "down") return
     this.raft.observe(replica.raft)
-    if (replica.appliedIndex === node.hashedIndex || ++node.stepsSinceHash < HASH_EVERY) return
+    if (this.world.nowMs < node.compareAfterMs || replica.appliedIndex === node.comparedIndex) return
     if (!this.compareState(node)) return
-    node.hashedIndex = replica.appliedIndex
-    node.stepsSinceHash = 0
+    node.comparedIndex = replica.appliedIndex
+    node.compareAfterMs = this.world.nowMs + COMPARE_EVERY_MS
   }
 }
 

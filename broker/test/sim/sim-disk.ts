@@ -418,7 +418,9 @@ export class SimDisk {
       apply: () => writeUpTo(this.#writable(inode, position, total)),
       applyPart: (share) => {
         this.#world.marks.hit("disk: write torn by a crash")
-        writeUpTo(Math.floor(total * share))
+        // Sectors are written wholly or not at all.
+        const end = Math.floor((position + total * share) / SECTOR_BYTES) * SECTOR_BYTES
+        writeUpTo(Math.max(0, end - position))
       },
       done: request.done,
       delayMs: 0.01 + total / 500_000,
