@@ -17,13 +17,20 @@ export default defineConfig({
           name: "unit",
           include: ["{proto,client-sdk,demo-redpacket,bench}/**/*.test.ts", "broker/{src,test}/**/*.test.ts"],
           exclude: ["**/node_modules/**", "**/dist/**", "broker/test/sim/**", "broker/test/cluster/**"],
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: { name: "sim", include: ["broker/test/sim/**/*.test.ts"], testTimeout: 600_000, hookTimeout: 60_000 },
+        test: {
+          name: "sim",
+          include: ["broker/test/sim/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         // Real processes on real disks: one file at a time, or they disturb each other's clocks and ports.
@@ -32,6 +39,8 @@ export default defineConfig({
           name: "cluster",
           include: ["broker/test/cluster/**/*.test.ts"],
           fileParallelism: false,
+          // After everything else: real processes need the two cores for themselves.
+          sequence: { groupOrder: 2 },
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },
