@@ -46,10 +46,8 @@ class PrometheusMetrics implements Metrics, MetricsPage {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE
   private readonly options: PrometheusOptions
   private readonly registry = new Registry()
-  private readonly queueRegistry = new Registry()
   private readonly families = new Map<MetricName, Family>()
   private readonly samplers: (() => void)[] = []
-  private readonly queueGauges: QueueGauges
   private queues: () => Iterable<QueueSample> = () => []
 
   constructor(options: PrometheusOptions) {
@@ -60,7 +58,6 @@ class PrometheusMetrics implements Metrics, MetricsPage {
       // A registry asks its metrics for `name` and `get()` only; the class of prom-client is wider.
       this.registry.registerMetric(family as never)
     }
-    this.queueGauges = makeQueueGauges(this.queueRegistry)
     const labels = { version: options.version, commit: options.commit, node: String(options.nodeId) }
     const build = { name: "opencmq_build_info", help: "What runs here; always 1.", labelNames: Object.keys(labels) }
     new PromGauge({ ...build, registers: [this.registry] }).set(labels, 1)
@@ -89,10 +86,14 @@ class PrometheusMetrics implements Metrics, MetricsPage {
 
   async render({ allQueues }: { readonly allQueues: boolean }): Promise<string> {
     for (const sample of this.samplers) sample()
-    const queues = [...this.queues()]
-    this.queueGauges.set(allQueues ? queues : largest(queues, this.options.queueSeriesMax))
-    const queueText = await this.queueRegistry.metrics()
-    return allQueues ? queueText : `${await this.registry.metrics()}${queueText}`
+    const queues: QueueSample[] = []
+    for (const queue of this.queues()) {
+      queues.push(queue)
+      if (queues.length % QUEUES_PER_TURN === 0) await nextTurn()
+    }
+    if (allQueues) return queueText(queues)
+    const text = await queueText(largest(queues, this.options.queueSeriesMax))
+    return `${await this.registry.metrics()}\n${text}`
   }
 
   private familyOf(name: MetricName): Family {
@@ -208,45 +209,51 @@ class DistributionCell implements Histogram {
 /** A line whose name is not the metric's own. */
 type NamedValue = MetricValue<string> & { readonly metricName: string }
 
-interface QueueGauges {
-  set(queues: readonly QueueSample[]): void
+/** Queues looked at or written in one turn of the event loop: heartbeats must go out in between. */
+const QUEUES_PER_TURN = 500
+
+const QUEUE_FAMILIES = {
+  facts: "opencmq_queue_info gauge One for each queue; always 1.",
+  messages: "opencmq_queue_messages gauge Messages of a queue by state. CMQ: active, inactive, delay, rewind.",
+  age: "opencmq_queue_oldest_message_age_seconds gauge Age of the oldest message not yet deleted; 0 when there is none.",
+} as const
+
+/**
+ * The series of single queues, written by hand: prom-client takes 0.1 ms a queue, and there may be 10,000. Names of
+ * queues hold nothing that would have to be escaped.
+ */
+async function queueText(queues: readonly QueueSample[]): Promise<string> {
+  const nowMs = Date.now()
+  const texts = {
+    facts: head(QUEUE_FAMILIES.facts),
+    messages: head(QUEUE_FAMILIES.messages),
+    age: head(QUEUE_FAMILIES.age),
+  }
+  for (const [index, sample] of queues.entries()) {
+    if (index % QUEUES_PER_TURN === QUEUES_PER_TURN - 1) await nextTurn()
+    const queue = `{queue="${sample.queueName}"`
+    const messages = `opencmq_queue_messages${queue},state=`
+    const oldest = sample.oldestUnconsumedAtMs
+    const age = oldest === 0 ? 0 : Math.max(0, nowMs - oldest) / 1000
+    texts.facts += `opencmq_queue_info${queue},dead_letter_queue="${sample.deadLetterQueueName}"} 1\n`
+    texts.messages +=
+      `${messages}"visible"} ${String(sample.activeCount)}\n${messages}"inflight"} ${String(sample.inactiveCount)}\n` +
+      `${messages}"delayed"} ${String(sample.delayedCount)}\n${messages}"rewindable"} ${String(sample.rewindableCount)}\n`
+    texts.age += `opencmq_queue_oldest_message_age_seconds${queue}} ${String(age)}\n`
+  }
+  return `${texts.facts}\n${texts.messages}\n${texts.age}`
 }
 
-function makeQueueGauges(registry: Registry): QueueGauges {
-  const registers = [registry]
-  const facts = new PromGauge({
-    name: "opencmq_queue_info",
-    help: "One for each queue; always 1.",
-    labelNames: ["queue", "dead_letter_queue"],
-    registers,
+/** HELP and TYPE of "name type help". */
+function head(family: string): string {
+  const [name = "", type = "", ...help] = family.split(" ")
+  return `# HELP ${name} ${help.join(" ")}\n# TYPE ${name} ${type}\n`
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
   })
-  const messages = new PromGauge({
-    name: "opencmq_queue_messages",
-    help: "Messages of a queue by state. CMQ: active, inactive, delay, rewind.",
-    labelNames: ["queue", "state"],
-    registers,
-  })
-  const age = new PromGauge({
-    name: "opencmq_queue_oldest_message_age_seconds",
-    help: "Age of the oldest message not yet deleted; 0 when there is none.",
-    labelNames: ["queue"],
-    registers,
-  })
-  return {
-    set: (queues) => {
-      for (const gauge of [facts, messages, age]) gauge.reset()
-      const nowMs = Date.now()
-      for (const { queueName: queue, ...sample } of queues) {
-        facts.set({ queue, dead_letter_queue: sample.deadLetterQueueName }, 1)
-        messages.set({ queue, state: "visible" }, sample.activeCount)
-        messages.set({ queue, state: "inflight" }, sample.inactiveCount)
-        messages.set({ queue, state: "delayed" }, sample.delayedCount)
-        messages.set({ queue, state: "rewindable" }, sample.rewindableCount)
-        const oldest = sample.oldestUnconsumedAtMs
-        age.set({ queue }, oldest === 0 ? 0 : Math.max(0, nowMs - oldest) / 1000)
-      }
-    },
-  }
 }
 
 function largest(queues: readonly QueueSample[], count: number): readonly QueueSample[] {

@@ -1,0 +1,104 @@
+import { expect, test } from "vitest"
+import { METRICS } from "../../node/metrics.ts"
+import type { QueueSample } from "../../node/metrics.ts"
+import { makePrometheusMetrics } from "./prometheus-metrics.ts"
+
+function makeMetrics(queueSeriesMax = 3): ReturnType<typeof makePrometheusMetrics> {
+  return makePrometheusMetrics({ version: "1.2.3", commit: "abc", nodeId: 2, queueSeriesMax, withProcess: false })
+}
+
+function sampleOf(queueName: string, activeCount: number): QueueSample {
+  const counts = { inactiveCount: 0, delayedCount: 0, rewindableCount: 0, oldestUnconsumedAtMs: 0 }
+  return { queueName, deadLetterQueueName: "", activeCount, ...counts }
+}
+
+const PAGE = { allQueues: false }
+
+test("names follow Prometheus: a prefix, _total for counters, a unit for histograms", () => {
+  for (const row of Object.values(METRICS)) {
+    expect(row.name).toMatch(/^opencmq_[a-z_]+$/)
+    expect(row.name.endsWith("_total")).toBe(row.kind === "counter")
+    if (row.kind === "histogram") {
+      expect(row.name).toMatch(/_(seconds|bytes)$/)
+      expect(row.buckets).toEqual(row.buckets.toSorted((a, b) => a - b))
+    }
+  }
+  const names = Object.values(METRICS).map(({ name }) => name)
+  expect(new Set(names).size).toBe(names.length)
+})
+
+test("a cell is the same one each time it is asked for", async () => {
+  const metrics = makeMetrics()
+  metrics.counter("messagesSent").add(16)
+  metrics.counter("messagesSent").add(1)
+  metrics.counter("authFailures", "http", "signature").add(2)
+  metrics.gauge("raftState", "leader").set(1)
+  const text = await metrics.render(PAGE)
+  expect(text).toContain("# TYPE opencmq_messages_sent_total counter\nopencmq_messages_sent_total 17\n")
+  expect(text).toContain(`opencmq_auth_failures_total{api="http",reason="signature"} 2`)
+  expect(text).toContain(`opencmq_raft_state{role="leader"} 1`)
+  expect(text).toContain(`opencmq_build_info{version="1.2.3",commit="abc",node="2"} 1`)
+})
+
+test("what was never counted is there as 0, if it has no labels", async () => {
+  const text = await makeMetrics().render(PAGE)
+  expect(text).toContain("opencmq_messages_deleted_total 0")
+  expect(text).toContain("opencmq_wal_fsync_seconds_count 0")
+})
+
+test("buckets are cumulative and hold their upper bound", async () => {
+  const metrics = makeMetrics()
+  const cell = metrics.histogram("walFsync")
+  for (const value of [0.0001, 0.00011, 0.3, 99]) cell.observe(value)
+  const text = await metrics.render(PAGE)
+  const bucket = (bound: string): string | undefined =>
+    new RegExp(`opencmq_wal_fsync_seconds_bucket\\{le="${bound.replace("+", "\\+")}"\\} (\\d+)`).exec(text)?.[1]
+  expect([bucket("0.0001"), bucket("0.0002"), bucket("0.1"), bucket("0.5"), bucket("5"), bucket("+Inf")]).toEqual([
+    "1",
+    "2",
+    "2",
+    "3",
+    "3",
+    "4",
+  ])
+  expect(text).toContain("opencmq_wal_fsync_seconds_count 4")
+})
+
+test("labels that do not fit the table are a bug", () => {
+  expect(() => makeMetrics().counter("messagesSent", "orders")).toThrow(RangeError)
+  expect(() => makeMetrics().gauge("raftState")).toThrow(RangeError)
+})
+
+test("samplers run right before each scrape", async () => {
+  const metrics = makeMetrics()
+  const term = metrics.gauge("raftTerm")
+  let count = 0
+  metrics.onScrape(() => {
+    term.set(++count)
+  })
+  await metrics.render(PAGE)
+  expect(await metrics.render(PAGE)).toContain("opencmq_raft_term 2")
+})
+
+test("of 10,000 queues the deepest few are shown, a queue that is gone is not", async () => {
+  const metrics = makeMetrics(3)
+  let queues = Array.from({ length: 10_000 }, (_, index) => sampleOf(`q${String(index)}`, index))
+  metrics.setQueues(() => queues)
+  const shown = (text: string): string[] =>
+    [...text.matchAll(/opencmq_queue_info\{queue="(\w+)"/g)].map((match) => match[1] ?? "")
+  expect(shown(await metrics.render(PAGE)).toSorted()).toEqual(["q9997", "q9998", "q9999"])
+  const startedAt = process.cpuUsage()
+  expect(shown(await metrics.render({ allQueues: true }))).toHaveLength(10_000)
+  expect(process.cpuUsage(startedAt).user).toBeLessThan(500_000)
+  queues = [sampleOf("only", 1)]
+  expect(shown(await metrics.render(PAGE))).toEqual(["only"])
+})
+
+test("the age of the oldest message is told in seconds", async () => {
+  const metrics = makeMetrics()
+  metrics.setQueues(() => [{ ...sampleOf("old", 1), oldestUnconsumedAtMs: Date.now() - 60_000 }])
+  const text = await metrics.render(PAGE)
+  const age = Number(/opencmq_queue_oldest_message_age_seconds\{queue="old"\} ([\d.]+)/.exec(text)?.[1])
+  expect(age).toBeGreaterThanOrEqual(60)
+  expect(age).toBeLessThan(65)
+})
