@@ -16,7 +16,6 @@ async function runMain(args: readonly string[], environment: Readonly<Record<str
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), exit])
   return { stdout, stderr, code }
 }
-}
 
 test("against brokers that run already it prints the count and exits with 0", { timeout: 60_000 }, async () => {
   await using server = await ScriptedServer.start({ nodes: 2, namesLeader: true })
