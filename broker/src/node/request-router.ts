@@ -5,6 +5,7 @@
  * What it promises: every request is answered exactly once; a request is sent again only when its first attempt
  * certainly had no effect, or when doing it twice does no harm; otherwise the answer is `unknownOutcome`.
  */
+import { errorRow } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
 import type { NodeId } from "../core/raft/types.ts"
 import type { Clock, Timers } from "../ports.ts"
@@ -49,6 +50,8 @@ interface RoutedRequest {
   readonly deadlineMs: number
   place: "waiting" | "here" | "away"
   awayTo: NodeId
+  /** An attempt was lost on its way: it may have been applied, whatever later attempts are told. */
+  mayBeApplied: boolean
   /** The leader's own call while `place` is "here". */
   local: LeaderCall<unknown> | undefined
   finished: boolean
@@ -90,8 +93,9 @@ export class RequestRouter {
     this.#parts = parts
   }
 
+  /** Requests of this node's clients, and those carried out here for other nodes. */
   get inFlightCount(): number {
-    return this.#requests.size
+    return this.#requests.size + this.#carriedFor.size
   }
 
   execute<K extends UseCaseName>(
@@ -119,6 +123,7 @@ export class RequestRouter {
       deadlineMs: this.#parts.clock.monotonicMs() + call.context.timeoutMs + pollingWaitOf(request),
       place: "waiting",
       awayTo: 0,
+      mayBeApplied: false,
       local: undefined,
       finished: false,
     }
@@ -272,6 +277,7 @@ export class RequestRouter {
 
   /** The attempt under way will not be answered, and it may have been applied. */
   #attemptLost(routed: RoutedRequest): void {
+    routed.mayBeApplied = !READ_ONLY.has(routed.name)
     if (isRepeatable(routed)) this.#wait(routed)
     else this.#finish(routed, refused("unknownOutcome"))
   }
@@ -289,7 +295,7 @@ export class RequestRouter {
     this.#deadlines.remove(routed)
     this.#requests.delete(routed.callId)
     routed.context.onCancel = undefined
-    const taken = routed.done(reply)
+    const taken = routed.done(honest(routed, reply))
     if (taken === false || routed.context.cancelled) this.#giveBack(routed, reply)
   }
 
@@ -333,6 +339,15 @@ export class RequestRouter {
   #later(run: () => void): void {
     this.#parts.timers.soon(run)
   }
+}
+
+/**
+ * "Not applied" is never said of a request whose earlier attempt may have been. An empty receive stays one: what the
+ * lost attempt took comes back by itself.
+ */
+function honest(routed: RoutedRequest, reply: AnyReply): AnyReply {
+  if (!routed.mayBeApplied || reply.ok || reply.error === "noMessage") return reply
+  return errorRow(reply.error).outcome === "notApplied" ? refused("unknownOutcome") : reply
 }
 
 function isRepeatable(routed: RoutedRequest): boolean {
