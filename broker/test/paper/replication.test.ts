@@ -1,6 +1,6 @@
 // Raft §5.3 (log replication), §5.4.2 (figure 8), §7 (snapshots); thesis §10.2 (pipelining, writing in parallel).
 import { expect, test } from "vitest"
-import { append, appendReply, entriesAfter, install, Replica } from "./kit/replica.ts"
+import { append, appendReply, entriesAfter, heartbeatReply, install, Replica } from "./kit/replica.ts"
 import { bytes, TestCluster } from "./kit/test-cluster.ts"
 
 test("§5.3: a leader's first entry of its term commits what former leaders left", () => {
@@ -177,6 +177,17 @@ test("an answer from the disk that comes after the leadership is ignored", () =>
   replica.raft.step(append({ term: 9, from: 3 }))
   replica.serveFetch()
   expect(replica.sent().filter((message) => message.kind === "appendEntries")).toEqual([])
+})
+
+test("entries that the disk cannot give are asked for again after a sign of life, not at once", () => {
+  const replica = new Replica({ log: [1, 1, 1, 1] }).lead()
+  replica.raft.step(appendReply({ term: 2, success: false, index: 4, hintIndex: 1, hintTerm: 1 }))
+  const [fetch] = replica.process()?.fetches ?? []
+  if (fetch === undefined) throw new Error("a fetch is expected")
+  replica.raft.entriesFetched(fetch, "compacted")
+  expect(replica.process()).toBeUndefined()
+  replica.raft.step(heartbeatReply({ term: 2 }))
+  expect(replica.process()?.fetches).toEqual([fetch])
 })
 
 test("what is applied comes in pieces, also from the disk", () => {

@@ -82,6 +82,11 @@ export class Progress {
     this.waiting = false
   }
 
+  /** Nothing can be done for the peer now; tried again after a sign of life. */
+  wait(): void {
+    this.waiting = true
+  }
+
   /** A message with `count` entries of `bytes` in total was made. */
   sent(count: number, bytes: number): void {
     this.appendDue = false

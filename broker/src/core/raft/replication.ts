@@ -36,8 +36,11 @@ export function sendFetched(state: RaftState, fetch: EntriesFetch, entries: read
   state.leadership.isReplicationDue = true
   if (progress.isPaused || progress.nextIndex !== fetch.fromIndex) return
   const peer = { nodeId: fetch.peer, progress }
-  if (entries === "compacted" || state.log.termAt(fetch.fromIndex - 1) === undefined) sendSnapshot(state, peer)
-  else if (entries.length > 0) sendEntries(state, peer, entries)
+  const isAnswered = entries !== "compacted" && entries.length > 0
+  if (isAnswered && state.log.termAt(fetch.fromIndex - 1) !== undefined) sendEntries(state, peer, entries)
+  else sendSnapshot(state, peer)
+  // Neither the entries nor a snapshot that replaces them: asked again after a sign of life, not at once for ever.
+  if (!isAnswered && !progress.isPaused) progress.wait()
 }
 
 /** Sends one message, if one is due and allowed. */
