@@ -83,8 +83,12 @@ test("what only looks odd is no violation", () => {
   const unknownDelete = new Story().send(1, 0).receive(1, 20, 1).settle(1, 40, 1, { outcome: "unknown" })
   expect(unknownDelete.settle(1, 60, 1, { outcome: "handleRefused" }).violations).toEqual([])
   const unseen = new Story().send(1, 0)
-  unseen.history.unknownReceives.push(15)
+  unseen.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "unknown" })
   expect(unseen.receive(1, 20 + LEASE_MS, 2).settle(1, 5_100, 2).violations).toEqual([])
+  const repeatedWithin = new Story().send(1, 0)
+  repeatedWithin.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "ack" })
+  repeatedWithin.history.disturbances.push({ fromMs: 18, toMs: 30 })
+  expect(repeatedWithin.receive(1, 20 + LEASE_MS, 2).settle(1, 5_100, 2).violations).toEqual([])
   const unknownSend = new Story().send(1, 0, { outcome: "unknown", msgId: "" }).send(2, 0, { outcome: "unknown" })
   expect(unknownSend.receive(1, 20, 1).settle(1, 40, 1).violations).toEqual([])
   const refusedSend = new Story().send(1, 0, { outcome: "refused", msgId: "" })
@@ -182,6 +186,11 @@ const planted: readonly (readonly [ViolationKind, string, Story])[] = [
     new Story().send(1, 0).receive(1, 20, 2).receive(1, 6_000, 1).settle(1, 6_100, 2, { outcome: "unknown" }),
   ],
   ["countUnexplained", "a jump", new Story().send(1, 0).receive(1, 20, 2).settle(1, 40, 2)],
+  [
+    "countUnexplained",
+    "a jump, with an ordinary receive before",
+    withReceive(new Story().send(1, 0).receive(1, 20, 2).settle(1, 40, 2)),
+  ],
   ["early", "before its delay", new Story().send(1, 0, { delayMs: 1_000 }).receive(1, 500, 1).settle(1, 600, 1)],
   [
     "handleRefusedInsideLease",
@@ -202,6 +211,12 @@ const planted: readonly (readonly [ViolationKind, string, Story])[] = [
       .receive(1, 6_000, 2, { receiptHandle: handleOf(1, 1) }),
   ],
 ]
+
+function withReceive(story: Story): Story {
+  story.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "ack" })
+  story.history.disturbances.push({ fromMs: 30, toMs: 50 })
+  return story
+}
 
 test.each(planted)("%s is seen: %s", (kind, _text, story) => {
   expect(story.violations).toContain(kind)

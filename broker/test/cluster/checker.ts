@@ -29,7 +29,7 @@ export const VIOLATIONS = [
   "corrupt",
   /** Two deliveries with one receive count, or counts against the order of time. */
   "countWrong",
-  /** A receive count that jumped further than unknown receives explain. */
+  /** A receive count that jumped further than receives explain of which nobody knows what they took. */
   "countUnexplained",
   /** Delivered before its delay was over. */
   "early",
@@ -91,7 +91,7 @@ export function judge(history: History): Judgement {
     redelivered: 0,
     deleted: 0,
   }
-  const unknownReceives = [...history.unknownReceives].sort((a, b) => a - b)
+  const ghosts = possibleGhosts(history)
   for (const message of history.messages.values()) {
     const report = (kind: ViolationKind, text: string): void => {
       violations.push({ kind, key: message.key, text: `${text}\n${storyOf(message)}` })
@@ -100,7 +100,7 @@ export function judge(history: History): Judgement {
     judgeSends(message, report)
     judgeDeletes(message, report)
     judgeLeases(message, report)
-    judgeCounts(message, unknownReceives, report)
+    judgeCounts(message, ghosts, report)
   }
   for (const text of history.corruptBodies) violations.push({ kind: "corrupt", key: 0, text })
   for (const text of history.oddities) violations.push({ kind: "odd", key: 0, text })
@@ -213,7 +213,21 @@ function judgeRefusals(
   }
 }
 
-function judgeCounts(message: MessageHistory, unknownReceives: readonly number[], report: Reporter): void {
+/**
+ * Starts, sorted, of receives that may have taken messages which then reached nobody: the outcome is unknown, or a fault
+ * was there, in which case the node that was asked may have repeated the receive at another leader.
+ */
+function possibleGhosts({ receives, disturbances }: History): readonly number[] {
+  return receives
+    .filter(
+      ({ startMs, endMs, outcome }) =>
+        outcome === "unknown" || disturbances.some(({ fromMs, toMs }) => startMs <= toMs && endMs >= fromMs),
+    )
+    .map(({ startMs }) => startMs)
+    .sort((a, b) => a - b)
+}
+
+function judgeCounts(message: MessageHistory, ghosts: readonly number[], report: Reporter): void {
   const deliveries = inOrder(message.deliveries)
   for (const [index, delivery] of deliveries.entries()) {
     const next = deliveries[index + 1]
@@ -223,10 +237,10 @@ function judgeCounts(message: MessageHistory, unknownReceives: readonly number[]
       report("countWrong", `delivery ${String(next.dequeueCount)} came before ${String(delivery.dequeueCount)}`)
     }
     const unseen = delivery.dequeueCount - (index + 1)
-    const explained = countBefore(unknownReceives, delivery.endMs)
+    const explained = countBefore(ghosts, delivery.endMs)
     if (unseen > explained) {
       const text = `delivery ${String(delivery.dequeueCount)} is the ${String(index + 1)}. that arrived`
-      report("countUnexplained", `${text}; ${String(explained)} receives ended unknown before`)
+      report("countUnexplained", `${text}; ${String(explained)} receives before may have taken more than they brought`)
       return
     }
   }

@@ -54,10 +54,20 @@ export interface MessageHistory {
   readonly settlements: Settlement[]
 }
 
+/** One attempt to receive. */
+export interface ReceiveAttempt {
+  readonly client: string
+  readonly startMs: number
+  readonly endMs: number
+  readonly outcome: AttemptOutcome
+}
+
 export class History {
   readonly messages = new Map<number, MessageHistory>()
-  /** Starts of receives of which nobody knows whether they handed anything out. */
-  readonly unknownReceives: number[] = []
+  /** Every receive that ended, whatever it brought. */
+  readonly receives: ReceiveAttempt[] = []
+  /** Times in which a fault may have made the broker itself repeat a receive: the first one's messages reached nobody. */
+  readonly disturbances: { readonly fromMs: number; readonly toMs: number }[] = []
   /** Bodies that are not what any client sent: damaged, or not ours at all. */
   readonly corruptBodies: string[] = []
   /** Handles that a client got for two deliveries, or answers that contradict each other. */

@@ -26,6 +26,11 @@ export class Monitor {
     return this.#leaders.size
   }
 
+  /** The node begins again from nothing: what it said before does not bind it. */
+  forget(nodeId: number): void {
+    this.#last.delete(nodeId)
+  }
+
   async stop(): Promise<void> {
     this.#isRunning = false
     await this.#running

@@ -87,7 +87,7 @@ export class RecordingTransport implements Transport {
 
   #recordReceive(parameters: ReadonlyMap<string, string>, span: Span, answer: Answer): void {
     const { history, queueVisibilityMs } = this.#options
-    if (answer.outcome === "unknown") history.unknownReceives.push(span.startMs)
+    history.receives.push({ ...span, outcome: answer.outcome })
     if (answer.outcome !== "ack") return
     const asked = parameters.get("visibilityTimeout")
     const isBatch = parameters.has("numOfMsg")

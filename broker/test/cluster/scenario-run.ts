@@ -11,6 +11,7 @@ import { judge } from "./checker.ts"
 import type { Judgement } from "./checker.ts"
 import { History } from "./history.ts"
 import { Monitor, compareStates } from "./monitor.ts"
+import { nowMs } from "./recording-transport.ts"
 import { recover } from "./scenarios.ts"
 import type { RoundContext, Scenario } from "./scenarios.ts"
 import { SmallDisk } from "./small-disk.ts"
@@ -46,6 +47,8 @@ const PAUSE_MS = 15
 const BODY_BYTES_MAX = 3_000
 const WARM_UP_MS = 700
 const COOL_DOWN_MS = 500
+/** After healing: requests that wait for a leader are answered within so long. */
+const AFTERMATH_MS = 6_000
 const DRAIN_TIMEOUT_MS = 60_000
 const STATE_TIMEOUT_MS = 15_000
 /** Fewer show nothing: a run that hardly sent anything is not passed. */
@@ -161,13 +164,18 @@ class Run {
         this.faults.push(`${this.#seconds()} ${text}`)
         this.#say(text)
       },
+      wiped: (nodeId) => {
+        this.#monitor?.forget(nodeId)
+      },
       broken: (text) => {
         this.failures.push(`${this.#seconds()} ${text}`)
       },
     }
     do {
+      const fromMs = nowMs()
       await this.#scenario.round(context)
       await recover(context)
+      if (this.#scenario.isGentle !== true) this.history.disturbances.push({ fromMs, toMs: nowMs() + AFTERMATH_MS })
       await sleep(300 + random.nextInt(500))
     } while (performance.now() < untilMs && this.#options.isSingleRound !== true)
   }

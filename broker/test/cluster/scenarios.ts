@@ -15,6 +15,8 @@ export interface RoundContext {
   readonly injected: (text: string) => void
   /** Something that must not be was seen; the run fails. */
   readonly broken: (text: string) => void
+  /** The node will begin again from nothing, its term too. */
+  readonly wiped: (nodeId: number) => void
   readonly disks: ReadonlyMap<number, SmallDisk>
 }
 
@@ -27,6 +29,8 @@ export interface Scenario {
   readonly extraArguments?: readonly string[]
   /** Why it cannot run on this computer; undefined when it can. */
   readonly unavailable?: (folder: string) => string | undefined
+  /** Nothing is torn away: receive counts must be exact, as nobody has to repeat anything. Default false. */
+  readonly isGentle?: boolean
   readonly round: (context: RoundContext) => Promise<void>
 }
 
@@ -178,6 +182,7 @@ const restartRandomly: Scenario = {
 const rollingRestart: Scenario = {
   name: "rolling-sigterm",
   summary: "SIGTERM one node after the other, each back before the next",
+  isGentle: true,
   round: async ({ cluster, random, injected, broken }) => {
     for (const id of shuffled(random, idsOf(cluster))) {
       const { code, signal } = await cluster.stop(id)
@@ -250,6 +255,7 @@ const wipedFollower: Scenario = {
     await sleep(700)
     await Promise.all([cluster.kill(leader), cluster.kill(wiped)])
     rmSync(cluster.node(wiped).dataDir, { recursive: true })
+    context.wiped(wiped)
     cluster.continue(behind)
     cluster.start(wiped)
     injected(`wiped ${String(wiped)}; ${String(behind)} is behind; ${String(leader)} is down`)
@@ -284,6 +290,7 @@ const damagedFile: Scenario = {
     if (exit !== undefined) {
       injected(`node ${String(id)} refused to start (${String(exit.code ?? exit.signal)})`)
       rmSync(cluster.node(id).dataDir, { recursive: true })
+      context.wiped(id)
     }
     await recover(context)
   },
@@ -335,6 +342,7 @@ const foreignData: Scenario = {
 const calm: Scenario = {
   name: "calm",
   summary: "no fault at all: half of what Jepsen found needed none",
+  isGentle: true,
   round: async ({ injected }) => {
     await sleep(1_000)
     injected("none")
@@ -382,7 +390,8 @@ export function inTurn(name: string, names: readonly string[]): Scenario {
   return {
     name,
     summary: names.join(", "),
-    hasProxies: known.some(({ hasProxies }) => hasProxies),
+    hasProxies: known.some(({ hasProxies }) => hasProxies === true),
+    isGentle: known.every(({ isGentle }) => isGentle === true),
     ...(smallDiskBytes === 0 ? {} : { smallDiskBytes }),
     extraArguments: known.find(({ extraArguments }) => extraArguments !== undefined)?.extraArguments ?? [],
     unavailable: (folder) =>
