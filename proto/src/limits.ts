@@ -380,19 +380,19 @@ export const LIMITS = {
   nonceWindowSeconds: {
     min: 1,
     max: 86_400,
-    default: 900,
+    default: 300,
     unit: "s",
-    isConfigurable: true,
-    meaning: "How long a used pair of SecretId and Nonce is remembered. Used again: nonceReplayed.",
-    source: "OpenCMQ; rule: D:236/1718",
+    isConfigurable: false,
+    meaning: "How long a signed request is remembered by the node that took it. A copy within it: nonceReplayed.",
+    source: "OpenCMQ (ADR 0013); rule: D:236/1718",
   },
   nonceCacheCount: {
     min: 1_024,
     max: 16_777_216,
-    default: 1_048_576,
+    default: 6_000_000,
     unit: "count",
-    isConfigurable: true,
-    meaning: "Nonces remembered at one node; above it the oldest is forgotten first.",
+    isConfigurable: false,
+    meaning: "Requests of one key remembered at one node in one window. One more: overloaded.",
     source: "OpenCMQ",
   },
   nonceLength: {
@@ -522,8 +522,8 @@ export function isQueueName(text: string): boolean {
 /**
  * The form in which two names are compared: ASCII letters in lower case.
  *
- * CMQ says "queue is already existed,case insensitive": `Orders` and `orders` cannot both exist, and either
- * spelling reaches the one that does; replies carry the spelling of its creation. Source: D:err, D:1496.
+ * CMQ says "queue is already existed,case insensitive": `Orders` and `orders` cannot both exist; requests
+ * reach the one that does by its own spelling only. Source: D:err, D:1496.
  *
  * @param name - one that matches `NAME_PATTERN`, so that lower case is the same in every locale.
  */

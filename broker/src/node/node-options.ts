@@ -1,4 +1,5 @@
 /** What a broker node is built with, and the limits that keep everything in it bounded. */
+import { LIMITS } from "@opencmq/proto"
 import type { NodeId } from "../core/raft/types.ts"
 import type { CheckpointerOptions } from "./checkpointer.ts"
 
@@ -50,11 +51,11 @@ export const RAFT_LIMITS = {
   cacheBytes: 24 << 20,
 } as const
 
-/** Counts of the queue machine; CMQ's where CMQ states one (docs/limits.md). */
+/** Counts of the queue machine (docs/limits.md). Equal on all nodes of a set, or they would apply entries differently. */
 export const MACHINE_LIMITS = {
-  delayedPerQueue: 1_000_000,
-  inflightPerQueue: 1_000_000,
-  deadLetterSources: 6,
-  deduplicationIds: 1_048_576,
+  delayedPerQueue: LIMITS.delayedPerQueueCount.default,
+  inflightPerQueue: LIMITS.inFlightPerQueueCount.default,
+  deadLetterSources: LIMITS.deadLetterSourcesCount.max,
+  deduplicationIds: LIMITS.deduplicationIdsPerSetCount.default,
   timeStepsPerEntry: 10_000,
 } as const
