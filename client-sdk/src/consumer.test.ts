@@ -232,7 +232,9 @@ test("the heartbeat never races the delete: a renewal under way is awaited, and 
   expect(server.requestsOf("BatchDeleteMessage")).toHaveLength(0)
   renewal.open()
   await eventually(() => consumer.counters.deleted === 1)
-  clock.advance(29_000)
+  await server.until(() => server.requestsOf("BatchReceiveMessage").length === 2)
+  // Only the next poll's limit is left: no renewal is planned any more.
+  expect(clock.timerCount).toBe(1)
   await consumer.stop()
   const order = server.requests.map((each) => each.action).filter((each) => /Change|Delete/.test(each))
   expect(order).toEqual(["ChangeMessageVisibility", "BatchDeleteMessage"])

@@ -48,7 +48,9 @@ export class DevBrokers {
   /** Starts the brokers and waits until they serve. @throws Error when they do not. */
   static async start(options: DevBrokersOptions): Promise<DevBrokers> {
     const { program, basePort, dataDir } = options
-    const args = [program, "dev", "--json", "--base-port", String(basePort), "--data-dir", dataDir]
+    // Brokers that are killed make the others complain; that is the show, and the bar needs its line.
+    const quiet = ["--log-level", "error"]
+    const args = [program, "dev", "--json", "--base-port", String(basePort), "--data-dir", dataDir, ...quiet]
     const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] })
     return new Promise((resolve, reject) => {
       let brokers: DevBrokers | undefined
