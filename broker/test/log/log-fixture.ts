@@ -118,8 +118,17 @@ export class LogFixture {
   }
 }
 
-/** Bytes that tell index and term, and differ in every 4-byte word. */
+const payloads = new Map<string, Uint8Array>()
+
+/** Bytes that depend on index, term and length, and look random. */
 export function payload(index: number, term: number, length: number): Uint8Array {
+  const name = `${index}/${term}/${length}`
+  const bytes = payloads.get(name) ?? makePayload(index, term, length)
+  payloads.set(name, bytes)
+  return bytes
+}
+
+function makePayload(index: number, term: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length)
   let state = Math.imul(index, 0x9e3779b1) ^ Math.imul(term, 0x85ebca6b)
   for (let at = 0; at < length; at++) {

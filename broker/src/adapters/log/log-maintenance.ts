@@ -5,6 +5,7 @@
  * Each job can be cut off by a crash at every step: what is new gets its name only when it is whole and durable, and what is
  * old goes only when the new is durable (D18).
  */
+import { NO_NODE } from "../../core/raft/types.ts"
 import type { Entry, LogIndex, SnapshotMeta, Term } from "../../core/raft/types.ts"
 import type { LogAppender } from "./log-appender.ts"
 import { closeFile, removeFile, renameFile, syncDirectory } from "./file-io.ts"
@@ -146,6 +147,11 @@ export class LogMaintenance {
     stored.baseIndex = install.lastIncludedIndex
     stored.baseTerm = install.lastIncludedTerm
     stored.commitIndex = Math.max(stored.commitIndex, install.lastIncludedIndex)
+    // The term of the snapshot may be newer than what consensus has made durable; in that term nobody was voted for.
+    if (install.lastIncludedTerm > stored.currentTerm) {
+      stored.currentTerm = install.lastIncludedTerm
+      stored.votedFor = NO_NODE
+    }
     stored.floorIndex = install.keepsSuffix ? install.lastIncludedIndex : FLOOR_ALL
     stored.floorSequence = state.nextSequence
     stored.stagedSequence = this.#staged[0]?.sequence ?? state.nextSequence

@@ -277,8 +277,9 @@ class OpenedFiles {
 
   /** Terms are durable before entries of that term: anything else means that the hard state is an old copy. */
   #checkTerms(): void {
-    const { currentTerm } = this.#stored
-    if (this.#rebuild.lastTerm <= currentTerm || this.#request.mutations.has("damagedHardStateIsEmpty")) return
+    const { currentTerm, baseIndex } = this.#stored
+    if (this.#rebuild.lastIndex <= baseIndex || this.#rebuild.lastTerm <= currentTerm) return
+    if (this.#request.mutations.has("damagedHardStateIsEmpty")) return
     throw new LogStoreError("hardStateDamaged", {
       path: `${this.#request.setup.options.directory}/${HARD_STATE_NAMES[0]}`,
       text: `says term ${currentTerm}, but the log has entries of term ${this.#rebuild.lastTerm}: it is an old copy`,

@@ -78,15 +78,17 @@ export class SegmentLoader {
   *load(request: LoadRequest): Task<LoadedSegment> {
     const { found, ids, mutations } = request
     const wholeBytes = found.sizeBytes - (found.sizeBytes % SECTOR_BYTES)
-    const readBytes = Math.min(wholeBytes, request.sealedEnd ?? wholeBytes)
+    const isRewritten = found.header?.isRewritten === true
+    // A successor tells where the original ended; a rewritten file is as long as it is.
+    const givenEnd = isRewritten ? undefined : request.sealedEnd
+    const readBytes = Math.min(wholeBytes, givenEnd ?? wholeBytes)
     const bytes = this.#reserve(readBytes)
     const count = yield* readWhole(found.file, bytes, 0)
     bytes.fill(0, count)
-    const isRewritten = found.header?.isRewritten === true
     const footer = isRewritten || readBytes < wholeBytes ? undefined : footerOf(bytes)
     const ownEnd =
       footer?.kind === "sealed" && footer.footer.sequence === found.sequence ? footer.footer.endOffset : undefined
-    const sealedEnd = isRewritten ? readBytes : (request.sealedEnd ?? ownEnd)
+    const sealedEnd = isRewritten ? readBytes : (givenEnd ?? ownEnd)
     const isSealed = sealedEnd !== undefined
     const scan = scanSegment({
       bytes,
