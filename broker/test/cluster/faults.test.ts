@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { expect, test } from "vitest"
 import { runScenario } from "./scenario-run.ts"
 import { inTurn } from "./scenarios.ts"
+import type { Scenario } from "./scenarios.ts"
 
 const groups = [
   inTurn("short-kills", ["kill-leader", "kill-follower", "kill-two", "kill-all"]),
@@ -28,3 +29,9 @@ for (const scenario of groups) {
     expect(result.failures, replay).toEqual([])
   })
 }
+
+test("the black box bites: brokers that keep nothing on disk are seen to lose what they acknowledged", async () => {
+  const forgetful: Scenario = { ...inTurn("forgetful", ["kill-all"]), extraArguments: ["--in-memory"] }
+  const result = await runScenario(forgetful, { seed, seconds: 0, isSingleRound: true, drainMs: 2_000, isKept: false })
+  expect(result.judgement.counts.lost, result.failures.join("\n")).toBeGreaterThan(0)
+})

@@ -23,6 +23,10 @@ export interface RunOptions {
   readonly seconds: number
   /** One round and no more. */
   readonly isSingleRound?: boolean
+  /** Longest time for the queue to become empty; default a minute. */
+  readonly drainMs?: number
+  /** Whether logs and data of a failed run are kept; default true. */
+  readonly isKept?: boolean
   readonly onProgress?: (text: string) => void
 }
 
@@ -68,7 +72,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   await run.end()
   const judgement = judge(run.history)
   const failures = [...run.failures, ...failuresOf(judgement, run.faults)]
-  if (failures.length === 0) rmSync(folder, { recursive: true, force: true })
+  const isKept = failures.length > 0 && options.isKept !== false
+  if (!isKept) rmSync(folder, { recursive: true, force: true })
   return {
     scenario: scenario.name,
     seed: options.seed,
@@ -77,7 +82,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     leaderTerms: run.leaderTerms,
     seconds: (performance.now() - startMs) / 1_000,
     failures,
-    folder: failures.length === 0 ? undefined : folder,
+    folder: isKept ? folder : undefined,
   }
 }
 
@@ -127,7 +132,7 @@ class Run {
     await sleep(COOL_DOWN_MS)
     await workload.stopProducing()
     this.#say("drain")
-    const left = await workload.drain(DRAIN_TIMEOUT_MS)
+    const left = await workload.drain(this.#options.drainMs ?? DRAIN_TIMEOUT_MS)
     if (Object.keys(left).length > 0) this.failures.push(`the queue is not empty: ${JSON.stringify(left)}`)
     const difference = await compareStates(cluster, STATE_TIMEOUT_MS)
     if (difference !== undefined) this.failures.push(`the nodes differ: ${difference}`)

@@ -38,7 +38,7 @@ const MIB = 1_048_576
 /** Twice the election timeout and some: the others must have elected somebody. */
 const LONG_PAUSE_MS = 2_000
 const READY_TIMEOUT_MS = 30_000
-const SMALL_SEGMENTS = ["--segment-bytes", String(MIB)]
+const SMALL_SEGMENTS = ["--segment-bytes", String(4 * MIB)]
 
 /** Makes everything well again: processes run, wires pass, limits are gone, disks have space. */
 export async function recover({ cluster, disks }: Pick<RoundContext, "cluster" | "disks">): Promise<void> {
