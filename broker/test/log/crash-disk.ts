@@ -32,6 +32,8 @@ class Inode {
   durableSize = 0
   /** Old content of sectors written since the last sync. */
   dirty = new Map<number, Uint8Array>()
+  /** Sectors that a failed sync lost: reads show them, the platter holds this. */
+  lost = new Map<number, Uint8Array>()
 
   write(chunk: Uint8Array, position: number): void {
     const end = position + chunk.length
@@ -49,8 +51,8 @@ class Inode {
   remember(start: number, end: number): void {
     for (let sector = Math.floor(start / SECTOR); sector * SECTOR < end; sector++) {
       if (this.dirty.has(sector)) continue
-      const old = new Uint8Array(SECTOR)
-      old.set(this.bytes.subarray(sector * SECTOR, (sector + 1) * SECTOR))
+      const old = this.lost.get(sector) ?? new Uint8Array(SECTOR)
+      if (!this.lost.delete(sector)) old.set(this.bytes.subarray(sector * SECTOR, (sector + 1) * SECTOR))
       this.dirty.set(sector, old)
     }
   }
@@ -60,11 +62,18 @@ class Inode {
     this.durableSize = this.bytes.length
   }
 
+  /** A failed sync: the pages count as clean, and never reach the platter. */
+  lose(): void {
+    for (const [sector, old] of this.dirty) this.lost.set(sector, old)
+    this.dirty.clear()
+  }
+
   clone(): Inode {
     const copy = new Inode()
     copy.bytes = Uint8Array.from(this.bytes)
     copy.durableSize = this.durableSize
     for (const [sector, old] of this.dirty) copy.dirty.set(sector, Uint8Array.from(old))
+    for (const [sector, old] of this.lost) copy.lost.set(sector, Uint8Array.from(old))
     return copy
   }
 
@@ -73,12 +82,13 @@ class Inode {
     const copy = this.clone()
     const whole = new Uint8Array(Math.max(this.bytes.length, this.durableSize))
     whole.set(this.bytes)
-    for (const [sector, old] of this.dirty) {
-      if (random() < keep) continue
+    for (const [sector, old] of [...this.dirty, ...this.lost]) {
+      if (!this.lost.has(sector) && random() < keep) continue
       whole.set(old.subarray(0, Math.max(0, Math.min(SECTOR, whole.length - sector * SECTOR))), sector * SECTOR)
     }
     const size = random() < keep ? this.bytes.length : this.durableSize
     copy.bytes = whole.slice(0, size)
+    copy.lost.clear()
     copy.sync()
     return copy
   }
@@ -111,10 +121,10 @@ export class CrashDisk implements Disk {
   /** Names of everything done, for messages of failing tests. */
   readonly history: string[] = []
   #directories = new Set<string>(["."])
-  #names = new Map<string, Inode>()
-  #durableNames = new Map<string, Inode>()
+  readonly #names = new Map<string, Inode>()
+  readonly #durableNames = new Map<string, Inode>()
   #changes: { readonly directory: string; readonly apply: DirectoryChange }[] = []
-  #queue: Operation[] = []
+  readonly #queue: Operation[] = []
   #isDead = false
   /** Disk operations carried out so far. */
   operationCount = 0
@@ -189,6 +199,7 @@ export class CrashDisk implements Disk {
     next.#directories = new Set(this.#directories)
     for (const [name, inode] of this.#names) {
       const copy = inode.clone()
+      copy.lost.clear()
       copy.sync()
       next.#names.set(name, copy)
       next.#durableNames.set(name, copy)
@@ -412,24 +423,13 @@ class CrashFile implements DiskFile {
   sync(done: Done): void {
     this.#disk.fileOperation(`sync ${this.#path}`, () => {
       if (countDown(this.#disk.faults, "failSyncIn")) {
-        // The pages count as clean: a later sync succeeds without writing them, and only reads still show them.
+        this.#inode.lose()
         done(new DiskError("EIO", this.#path))
-        this.#lose()
         return
       }
       this.#inode.sync()
       done(undefined)
     })
-  }
-
-  /** What was dirty never reaches the disk, although it is shown: here, it is gone with the next power cut. */
-  #lose(): void {
-    const lost = this.#inode.dirty
-    const sync = this.#inode.sync.bind(this.#inode)
-    this.#inode.sync = () => {
-      sync()
-      for (const [sector, old] of lost) this.#inode.dirty.set(sector, old)
-    }
   }
 
   truncate(sizeBytes: number, done: Done): void {

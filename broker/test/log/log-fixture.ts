@@ -47,23 +47,24 @@ export class LogFixture {
 
   /** Opens; throws what the log refuses with, undefined when the disk died meanwhile. */
   static tryOpen(disk: CrashDisk, fixture: FixtureOptions = {}): LogFixture | undefined {
-    let result: { error: Error | undefined; opened: LogFixture | undefined } | undefined
+    const results: { error: Error | undefined; opened: LogFixture | undefined }[] = []
     const events = {
-      persisted: (sequence: number) => result?.opened?.acknowledged.push(sequence),
+      persisted: (sequence: number) => results[0]?.opened?.acknowledged.push(sequence),
       failed: (error: Error) => {
-        if (result?.opened !== undefined) result.opened.failure = error
+        const opened = results[0]?.opened
+        if (opened !== undefined) opened.failure = error
       },
-      spaceChanged: (space: DiskSpace) => result?.opened?.spaces.push(space),
+      spaceChanged: (space: DiskSpace) => results[0]?.opened?.spaces.push(space),
     }
     const setup = { options: logOptions(disk, fixture.options), disk, events }
     openMutantLog({ setup, mutations: fixture.mutations ?? [] }, (error, value) => {
-      result = { error, opened: error === undefined ? new LogFixture(disk, value) : undefined }
+      results.push({ error, opened: error === undefined ? new LogFixture(disk, value) : undefined })
     })
-    while (result === undefined && disk.step());
-    const settled = result as { error: Error | undefined; opened: LogFixture | undefined } | undefined
-    if (settled?.error !== undefined) throw settled.error
-    if (settled === undefined && !disk.isDead) throw new Error("opening never ended")
-    return settled?.opened
+    while (results.length === 0 && disk.step());
+    const result = results[0]
+    if (result?.error !== undefined) throw result.error
+    if (result === undefined && !disk.isDead) throw new Error("opening never ended")
+    return result?.opened
   }
 
   static open(disk: CrashDisk, fixture: FixtureOptions = {}): LogFixture {

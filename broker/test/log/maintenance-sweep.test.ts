@@ -59,9 +59,9 @@ function tried(fixture: LogFixture, start: (done: (error: Error | undefined) => 
   return isDone
 }
 
-function keepOnly(promises: Promises, keep: readonly number[], from: number, to: number): void {
+function keepOnly(promises: Promises, keep: readonly number[], range: { firstIndex: number; lastIndex: number }): void {
   for (const index of [...promises.alive.keys()]) {
-    if (index >= from && index <= to && !keep.includes(index)) promises.alive.delete(index)
+    if (index >= range.firstIndex && index <= range.lastIndex && !keep.includes(index)) promises.alive.delete(index)
   }
 }
 
@@ -84,7 +84,7 @@ function cleaning(fixture: LogFixture, promises: Promises): void {
     const segment = sealed[round]
     if (segment === undefined) break
     const keep = round === 1 ? [] : [segment.firstIndex + 1, segment.lastIndex]
-    keepOnly(promises, keep, segment.firstIndex, segment.lastIndex)
+    keepOnly(promises, keep, segment)
     const isDone = tried(fixture, (done) => {
       if (round === 1) fixture.log.drop([segment.firstIndex], done)
       else fixture.log.rewrite(segment.firstIndex, keep, done)

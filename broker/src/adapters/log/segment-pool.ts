@@ -22,6 +22,8 @@ import { Gate, attempt, runTask, wait } from "./task.ts"
 import type { Task } from "./task.ts"
 
 const FILL_SLICE_BYTES = 1024 * 1024
+/** Recycled files kept beyond the reserve: under load they come and go about as fast as segments are begun. */
+const SPARE_SEGMENTS_MAX = 4
 const SPARE_PATTERN = /^(\d{6,15})\.spare$/
 
 export interface PoolParts {
@@ -152,7 +154,7 @@ export class SegmentPool {
    */
   *recycle(path: string, fileBytes: number): Task<string | undefined> {
     const { disk, directory, segmentBytes, reserveSegments } = this.#parts
-    if (fileBytes !== segmentBytes || this.#paths.length > reserveSegments) {
+    if (fileBytes !== segmentBytes || this.#paths.length >= reserveSegments + SPARE_SEGMENTS_MAX) {
       yield* removeFile(disk, path)
       return undefined
     }
