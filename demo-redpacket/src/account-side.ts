@@ -33,6 +33,12 @@ export type CreditCounts = Readonly<{
   duplicatesPrevented: number
 }>
 
+/**
+ * What a dying broker handed out without the answer arriving comes back after so long. Posting takes far less, and is
+ * renewed if it does not.
+ */
+const VISIBILITY_SECONDS = 5
+
 /** The account system of the demo. */
 export class AccountSide {
   readonly ledger = new Ledger()
@@ -68,7 +74,8 @@ export class AccountSide {
   /** Begins to pull credits from the queue. Credit first, then delete: a crash between the two costs a duplicate. */
   pull(queue: Queue): void {
     const { onError } = this.#options
-    this.#consumer = queue.consumer({ concurrency: 64, waitSeconds: 10, onError }, (message) => {
+    const options = { concurrency: 64, waitSeconds: 10, visibilityTimeoutSeconds: VISIBILITY_SECONDS, onError }
+    this.#consumer = queue.consumer(options, (message) => {
       const posting = this.#credit(parseCredit(message.body))
       if (posting === "posted") this.#counts.creditedFromQueue += 1
       if (posting !== "posted" && posting !== "exists") throw new Error(`credit refused: ${posting}`)

@@ -55,7 +55,6 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const name = `redpacket-${randomUUID().slice(0, 8)}`
   const dead = await cmq.ensureQueue(`${name}-dead`)
   const queue = await cmq.ensureQueue(name, {
-    visibilityTimeoutSeconds: 10,
     deadLetterPolicy: { kind: "maxReceiveCount", deadLetterQueue: dead.name, maxReceiveCount: 16 },
   })
   const users = Array.from({ length: USERS }, (_, number) => `user-${String(number)}`)
