@@ -189,10 +189,15 @@ export class LocalCluster {
     const limitMs = performance.now() + timeoutMs
     while (performance.now() < limitMs) {
       if (!this.#children.has(nodeId)) throw new Error(`node ${String(nodeId)} ended: ${this.lastLines(nodeId, 3)}`)
-      if (await isOk(`${this.node(nodeId).endpoint}/readyz`)) return
+      if (await this.isReady(nodeId)) return
       await sleep(READY_POLL_MS)
     }
     throw new Error(`node ${String(nodeId)} was not ready within ${String(timeoutMs)} ms: ${this.lastLines(nodeId, 5)}`)
+  }
+
+  /** Whether a node says now that it serves. */
+  isReady(nodeId: number): Promise<boolean> {
+    return isOk(`${this.node(nodeId).endpoint}/readyz`)
   }
 
   // --- Ending and pausing -------------------------------------------------------------------------------

@@ -234,7 +234,7 @@ test("every kind of violation is planted above", () => {
   expect(VIOLATIONS.filter((kind) => !kinds.has(kind))).toEqual([])
 })
 
-test("one bad message among fifty thousand random legal ones is found, seed by seed", () => {
+test("one bad message among ten thousand random legal ones is found, seed by seed", () => {
   const spoilers: readonly (readonly [ViolationKind, (story: Story, key: number, startMs: number) => void])[] = [
     ["lost", (story, key, startMs) => story.send(key, startMs)],
     [
@@ -259,9 +259,9 @@ test("one bad message among fifty thousand random legal ones is found, seed by s
   for (const [seed, [kind, spoil]] of spoilers.entries()) {
     const random = createRandom(seed + 1)
     const story = new Story()
-    for (let key = 1; key <= 50_000; key += 1) tellLegally(story, key, random)
+    for (let key = 1; key <= 10_000; key += 1) tellLegally(story, key, random)
     expect(story.violations).toEqual([])
-    spoil(story, 50_001, random.nextInt(100_000))
+    spoil(story, 10_001, random.nextInt(100_000))
     expect(story.violations).toContain(kind)
   }
 })

@@ -79,8 +79,11 @@ export interface Judgement {
 
 const EXAMPLES_MAX = 5
 
-/** @param history - complete: all nodes were up at the end, and receives went on until the queue was empty. */
-export function judge(history: History): Judgement {
+/**
+ * @param isDrained - whether all nodes were up at the end and receives went on until nothing came any more; without that
+ * a message that was not delivered may still be waiting, and is not called lost.
+ */
+export function judge(history: History, isDrained = true): Judgement {
   const violations: Violation[] = []
   const tally: Tally = {
     acknowledged: 0,
@@ -98,6 +101,7 @@ export function judge(history: History): Judgement {
     }
     count(message, tally)
     judgeSends(message, report)
+    if (isDrained) judgeLoss(message, report)
     judgeDeletes(message, report)
     judgeLeases(message, report)
     judgeCounts(message, ghosts, report)
@@ -120,7 +124,7 @@ function count({ sends, deliveries, settlements }: MessageHistory, tally: Tally)
   } else if (sends.length > 0) tally.refused += 1
 }
 
-function judgeSends({ sends, deliveries, settlements }: MessageHistory, report: Reporter): void {
+function judgeSends({ sends, deliveries }: MessageHistory, report: Reporter): void {
   const effective = sends.filter(({ outcome }) => outcome !== "refused")
   const acknowledgedIds = sends.filter(({ outcome }) => outcome === "ack").map(({ msgId }) => msgId)
   const ids = new Set([...acknowledgedIds, ...deliveries.map(({ msgId }) => msgId)])
@@ -139,7 +143,10 @@ function judgeSends({ sends, deliveries, settlements }: MessageHistory, report: 
       report("early", `delivered ${String(Math.round(delivery.endMs - firstStartMs))} ms after a send with a delay`)
     }
   }
-  if (acknowledgedIds.length === 0) return
+}
+
+function judgeLoss({ sends, deliveries, settlements }: MessageHistory, report: Reporter): void {
+  if (!sends.some(({ outcome }) => outcome === "ack")) return
   if (deliveries.length === 0) report("lost", "acknowledged and never delivered")
   else if (!settlements.some(({ kind, outcome }) => kind === "delete" && isPossible(outcome))) {
     report("lost", "acknowledged, delivered, never deleted, and gone")

@@ -70,7 +70,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     run.failures.push(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
   }
   await run.end()
-  const judgement = judge(run.history)
+  const judgement = judge(run.history, run.isDrained)
   const failures = [...run.failures, ...failuresOf(judgement, run.faults)]
   const isKept = failures.length > 0 && options.isKept !== false
   if (!isKept) rmSync(folder, { recursive: true, force: true })
@@ -91,6 +91,7 @@ class Run {
   readonly faults: string[] = []
   readonly failures: string[] = []
   leaderTerms = 0
+  isDrained = false
   readonly #scenario: Scenario
   readonly #options: RunOptions
   readonly #folder: string
@@ -133,6 +134,7 @@ class Run {
     await workload.stopProducing()
     this.#say("drain")
     const left = await workload.drain(this.#options.drainMs ?? DRAIN_TIMEOUT_MS)
+    this.isDrained = true
     if (Object.keys(left).length > 0) this.failures.push(`the queue is not empty: ${JSON.stringify(left)}`)
     const difference = await compareStates(cluster, STATE_TIMEOUT_MS)
     if (difference !== undefined) this.failures.push(`the nodes differ: ${difference}`)

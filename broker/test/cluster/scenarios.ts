@@ -2,9 +2,9 @@
  * The faults, one table. A scenario is a round that is repeated while the load runs; a round begins on a healthy cluster,
  * reports each fault when it is really there, and leaves healing what it did not heal to `recover`.
  */
-import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs"
+import { closeSync, openSync, readFileSync, readSync, rmSync, writeSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { LocalCluster } from "@opencmq/bench/harness"
+import type { LocalCluster, NodeExit } from "@opencmq/bench/harness"
 import type { Random } from "../../src/core/random.ts"
 import { SmallDisk, filesBelow, limitFileSize, mountUnavailableReason, prlimitUnavailableReason } from "./small-disk.ts"
 
@@ -274,19 +274,18 @@ const wipedFollower: Scenario = {
 
 const damagedFile: Scenario = {
   name: "damaged-file",
-  summary: "bits of a follower's data files are flipped while it is down; it must repair itself or refuse to start",
+  summary: "bits of a node's data files are flipped while it is down; it must repair itself or refuse to start",
   extraArguments: SMALL_SEGMENTS,
   round: async (context) => {
     const { cluster, random, injected } = context
-    const id = await chooseFollower(context)
+    const id = shuffled(random, idsOf(cluster))[0] ?? 1
     await cluster.kill(id)
-    const files = filesBelow(cluster.node(id).dataDir).filter(({ bytes }) => bytes > 0)
-    const file = files[random.nextInt(files.length)]
+    const file = chooseDataFile(cluster.node(id).dataDir, random)
     if (file === undefined) return
     const offset = flipBits(file.path, random, file.bytes)
     injected(`damaged ${file.path.slice(cluster.folder.length + 1)} at ${String(offset)} of ${String(file.bytes)}`)
     cluster.start(id)
-    const exit = await cluster.waitExit(id, 1_500)
+    const exit = await exitBeforeReady(cluster, id)
     if (exit !== undefined) {
       injected(`node ${String(id)} refused to start (${String(exit.code ?? exit.signal)})`)
       rmSync(cluster.node(id).dataDir, { recursive: true })
@@ -294,6 +293,41 @@ const damagedFile: Scenario = {
     }
     await recover(context)
   },
+}
+
+/** How a node ended that was just started; undefined when it serves. */
+async function exitBeforeReady(cluster: LocalCluster, nodeId: number): Promise<NodeExit | undefined> {
+  const untilMs = performance.now() + READY_TIMEOUT_MS
+  while (performance.now() < untilMs) {
+    const exit = await cluster.waitExit(nodeId, 100)
+    if (exit !== undefined) return exit
+    if (await cluster.isReady(nodeId)) return undefined
+  }
+  throw new Error(`node ${String(nodeId)} neither serves nor ends: ${cluster.lastLines(nodeId, 5)}`)
+}
+
+/** Files without which nothing is lost: spares, locks, and what LevelDB tells of itself. */
+const NO_DATA = /\.spare$|\/LOCK$|\/LOG(\.old)?$/
+
+/**
+ * Every second time a segment of the log, else any other file that holds data.
+ *
+ * @returns `bytes` without the zeros behind what was written.
+ */
+function chooseDataFile(folder: string, random: Random): { readonly path: string; readonly bytes: number } | undefined {
+  const isSegment = random.nextInt(2) === 0
+  const files = filesBelow(folder)
+    .filter(({ path }) => !NO_DATA.test(path) && path.endsWith(".seg") === isSegment)
+    .map(({ path }) => ({ path, bytes: writtenBytes(path) }))
+    .filter(({ bytes }) => bytes > 0)
+  return files[random.nextInt(Math.max(1, files.length))]
+}
+
+function writtenBytes(path: string): number {
+  const content = readFileSync(path)
+  let bytes = content.length
+  while (bytes > 0 && content[bytes - 1] === 0) bytes -= 1
+  return bytes
 }
 
 /** Flips a bit in each of eight neighbouring bytes. @returns where. */
