@@ -54,7 +54,7 @@ function entryV1(): Uint8Array {
   builder.addAdmin({ kind: "rewindQueue", queueName: "orders", startConsumeAtMs: 1_700_000_000_000 })
   builder.addAdmin({ kind: "clearQueue", queueName: "gone" })
   builder.addAdmin({ kind: "deleteQueue", queueName: "gone" })
-  builder.addAdmin({ kind: "unbindDeadLetterQueue", queueName: "dead" })
+  builder.addAdmin({ kind: "unbindDeadLetterQueue", queueName: "orders" })
   builder.addAdmin({ kind: "expire" })
   return builder.finish(1_700_000_000_000)
 }
