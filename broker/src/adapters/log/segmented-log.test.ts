@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { CrashDisk } from "../../../test/log/crash-disk.ts"
+import { CrashDisk, seeded } from "../../../test/log/crash-disk.ts"
 import { IDENTITY, LogFixture, entriesOf, shown, writeOf } from "../../../test/log/log-fixture.ts"
 import type { Entry, RecordPositions } from "../../ports.ts"
 
@@ -168,5 +168,125 @@ describe("SegmentedLog", () => {
     disk.put("log/notes.txt", Buffer.from("mine"))
     LogFixture.open(disk)
     expect(Buffer.from(disk.content("log/quarantine/notes.txt")).toString()).toBe("mine")
+  })
+
+  test("a dropped segment's file is kept until reads under way have ended", () => {
+    const disk = new CrashDisk()
+    const fixture = LogFixture.open(disk)
+    fixture.write(writeOf({ sequence: 1, term: 1, from: 1, count: 60, bytes: 900 }))
+    disk.run()
+    fixture.log.compact(50, 1)
+    const answers: string[][] = []
+    fixture.log.readEntries({ fromIndex: 1, toIndex: 5, maxBytes: 100_000 }, (error, entries) => {
+      if (error === undefined && entries !== "compacted") answers.push(shown(entries))
+    })
+    fixture.call((done) => {
+      fixture.log.drop([1], done)
+    })
+    expect(answers).toEqual([shown(entriesOf({ from: 1, count: 5, term: 1, bytes: 900 }))])
+    expect(
+      fixture.call<readonly Entry[] | "compacted">((done) => {
+        fixture.log.readEntries({ fromIndex: 1, toIndex: 5, maxBytes: 100_000 }, done)
+      }),
+    ).toBe("compacted")
+  })
+
+  test("active segments, segments above the base and unknown ones are not dropped", () => {
+    const disk = new CrashDisk()
+    const fixture = LogFixture.open(disk)
+    fixture.write(writeOf({ sequence: 1, term: 1, from: 1, count: 60, bytes: 900 }))
+    disk.run()
+    const before = fixture.log.segments()
+    fixture.log.compact(3, 1)
+    fixture.call((done) => {
+      fixture.log.drop([...before.map((segment) => segment.firstIndex), 12_345], done)
+    })
+    expect(fixture.log.segments()).toEqual(before)
+    const rewrite = (): void => {
+      fixture.call((done) => {
+        fixture.log.rewrite(1, [2], done)
+      })
+    }
+    expect(rewrite).toThrow(expect.objectContaining({ kind: "refused" }) as Error)
+  })
+
+  test("a cleaned segment keeps its first index, and can be cleaned again and dropped", () => {
+    const disk = new CrashDisk()
+    const fixture = LogFixture.open(disk)
+    fixture.write(writeOf({ sequence: 1, term: 1, from: 1, count: 60, bytes: 900 }))
+    disk.run()
+    fixture.log.compact(50, 1)
+    const rewrite = (keep: readonly number[]): void => {
+      fixture.call((done) => {
+        fixture.log.rewrite(1, keep, done)
+      })
+    }
+    rewrite([2, 3, 9])
+    expect(fixture.log.segments()[0]).toMatchObject({ firstIndex: 1, lastIndex: 9, entryCount: 3, contiguous: false })
+    rewrite([9])
+    const read = (log: LogFixture, fromIndex: number): readonly Entry[] | "compacted" =>
+      log.call((done) => {
+        log.log.readEntries({ fromIndex, toIndex: 50, maxBytes: 100_000 }, done)
+      })
+    const again = LogFixture.open(disk.powerCut(seeded(1), 0))
+    expect(shown(read(again, 9) as Entry[])).toEqual(shown(entriesOf({ from: 9, count: 1, term: 1, bytes: 900 })))
+    expect(read(again, 2)).toBe("compacted")
+    again.call((done) => {
+      again.log.drop([1], done)
+    })
+    expect(read(again, 9)).toBe("compacted")
+    expect(again.recovery.damaged).toEqual([])
+  })
+
+  test("writes that come while an install runs wait for it", () => {
+    const disk = new CrashDisk()
+    const fixture = LogFixture.open(disk)
+    fixture.write(writeOf({ sequence: 1, term: 1, from: 1, count: 10 }))
+    const configuration = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [] }
+    let isDone = false
+    fixture.log.stageEntries(entriesOf({ from: 4, count: 1, term: 1 }), () => undefined)
+    fixture.log.reset({ lastIncludedIndex: 100, lastIncludedTerm: 2, configuration }, () => {
+      isDone = true
+      fixture.write(writeOf({ sequence: 2, term: 2, from: 101, count: 3 }))
+    })
+    disk.run()
+    expect(isDone).toBe(true)
+    expect(fixture.acknowledged).toEqual([1, 2])
+    const again = LogFixture.open(disk.powerCut(seeded(1), 0))
+    expect(again.recovery).toMatchObject({ baseIndex: 100, baseTerm: 2, lastIndex: 103, damaged: [] })
+    expect(again.log.segments()[0]).toMatchObject({ firstIndex: 4, entryCount: 1 })
+  })
+
+  test("an entry found rotten while running is reported, and a repair brings it back, also in the active segment", () => {
+    const disk = new CrashDisk()
+    const fixture = LogFixture.open(disk)
+    const entries = entriesOf({ from: 1, count: 5, term: 1, bytes: 900 })
+    fixture.write({ ...writeOf({ sequence: 1, term: 1 }), entries })
+    disk.run()
+    const path = disk.paths().find((each) => each.endsWith(".seg")) ?? ""
+    const bytes = Buffer.from(disk.content(path).buffer)
+    const at = bytes.indexOf((entries[2]?.data ?? new Uint8Array(1)).subarray(0, 30))
+    bytes[at] = (bytes[at] ?? 0) ^ 1
+    expect(() => fixture.readAll(3)).toThrow(expect.objectContaining({ kind: "damaged" }) as Error)
+    expect(shown(fixture.readAll(1, 2))).toEqual(shown(entries.slice(0, 2)))
+    fixture.call((done) => {
+      fixture.log.repair(entries.slice(2, 3), done)
+    })
+    expect(shown(fixture.readAll(1))).toEqual(shown(entries))
+    fixture.write(writeOf({ sequence: 2, term: 1, from: 6, count: 1 }))
+    disk.run()
+    expect(LogFixture.open(disk.powerCut(seeded(1), 0)).recovery).toMatchObject({ lastIndex: 6, damaged: [] })
+  })
+
+  test("after close nothing is taken and every call is answered", () => {
+    const disk = new CrashDisk()
+    const fixture = LogFixture.open(disk)
+    fixture.write(writeOf({ sequence: 1, term: 1, from: 1, count: 1 }))
+    fixture.close()
+    expect(fixture.acknowledged).toEqual([1])
+    fixture.write(writeOf({ sequence: 2, term: 1, from: 2, count: 1 }))
+    disk.run()
+    expect(fixture.acknowledged).toEqual([1])
+    expect(() => fixture.readAll()).toThrow(expect.objectContaining({ kind: "closed" }) as Error)
   })
 })

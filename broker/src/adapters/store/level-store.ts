@@ -2,13 +2,14 @@
  * The checkpoint in a LevelDB directory (classic-level). One atomic, synced batch for each write.
  *
  * LevelDB drops damaged records of its own log in silence and does not check blocks that it reads, so that rot could pass for
- * an older or an empty state. Hence two guards: every value carries a checksum over key and value, and every batch leaves a
- * numbered seal, of which none may be missing. What fails a guard is an error, never an empty checkpoint.
+ * an older or an empty state. Hence three guards: every value carries a checksum over key and value; every batch leaves a
+ * numbered seal, of which none may be missing; and a file beside the directory knows the number of the newest seal. What fails
+ * a guard is an error, never an older or empty checkpoint.
  *
- * Beside the directory may lie, with the endings `.new` (being made), `.staged` (snapshot install), `.replace` (the install was
- * decided), `.old` (replaced): opening finishes or removes them.
+ * Beside the directory lie, with the endings `.seal` (the newest seal), `.new` (being made), `.staged` (snapshot install),
+ * `.replace` (the install was decided), `.old` (replaced): opening finishes or removes all but the first.
  */
-import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises"
+import { open, readFile, readdir, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { ClassicLevel } from "classic-level"
 import type { Iterator as LevelIteratorOf } from "classic-level"
@@ -74,7 +75,10 @@ export class LevelStore implements CheckpointStore {
   }
 
   write(records: readonly CheckpointRecord[], done: Done): void {
-    this.#inTurn(() => writeSealed(this.#live, { records, sync: true }), done)
+    this.#inTurn(async () => {
+      await writeSealed(this.#live, { records, sync: true })
+      await noteSeal(this.#path, this.#live.sealNumber)
+    }, done)
   }
 
   read(visit: (records: readonly Pair[]) => void, done: Done): void {
@@ -140,6 +144,7 @@ export class LevelStore implements CheckpointStore {
       await syncDirectory(dirname(this.#path))
       await settleReplacement(this.#path)
       this.#live = await openSealed(this.#path)
+      await noteSeal(this.#path, this.#live.sealNumber)
     }, done)
   }
 
@@ -152,7 +157,8 @@ export class LevelStore implements CheckpointStore {
 
   async #beginStaging(): Promise<SealedLevel> {
     await removeTree(`${this.#path}.staged`)
-    return createLevel(`${this.#path}.staged`)
+    // Numbers rise across replacements, so that the noted one is never ahead of what is there.
+    return createLevel(`${this.#path}.staged`, this.#live.sealNumber + 1)
   }
 
   async #nextPiece(iterator: LevelIterator): Promise<readonly Pair[]> {
@@ -243,21 +249,21 @@ function levelAt(path: string): Level {
 }
 
 /** A new database with its first seal, durable. */
-async function createLevel(path: string): Promise<SealedLevel> {
+async function createLevel(path: string, firstSeal: number): Promise<SealedLevel> {
   const level = levelAt(path)
   await level.open({ createIfMissing: true, errorIfExists: true })
-  const sealed = { level, sealNumber: 0 }
+  const sealed = { level, sealNumber: firstSeal - 1 }
   await writeSealed(sealed, { records: [], sync: true })
   return sealed
 }
 
 /** Made beside its place and moved there whole: a directory in its place always has a seal. */
 async function makeSealed(path: string): Promise<SealedLevel> {
-  if (await exists(`${path}.old`)) {
-    throw new LevelStoreError("damaged", { path, text: "is missing, although an older one lies beside it" })
+  if ((await exists(`${path}.old`)) || (await exists(`${path}.seal`))) {
+    throw new LevelStoreError("damaged", { path, text: "is missing, although its seal or an older one lies beside it" })
   }
   await removeTree(`${path}.new`)
-  const made = await createLevel(`${path}.new`)
+  const made = await createLevel(`${path}.new`, 1)
   await made.level.close()
   await syncDirectory(`${path}.new`)
   await rename(`${path}.new`, path)
@@ -269,7 +275,15 @@ async function openSealed(path: string): Promise<SealedLevel> {
   const level = levelAt(path)
   try {
     await level.open({ createIfMissing: false })
-    return { level, sealNumber: await newestSeal(level, path) }
+    const sealNumber = await newestSeal(level, path)
+    const noted = await notedSeal(path)
+    if (noted !== undefined && noted > sealNumber) {
+      throw new LevelStoreError("damaged", {
+        path,
+        text: `ends at write ${sealNumber}, but write ${noted} was acknowledged`,
+      })
+    }
+    return { level, sealNumber }
   } catch (cause) {
     await level.close()
     if (cause instanceof LevelStoreError) throw cause
@@ -292,6 +306,32 @@ async function newestSeal(level: Level, path: string): Promise<number> {
   }
   if (newest === undefined) throw new LevelStoreError("damaged", { path, text: "holds no seal at all" })
   return newest
+}
+
+const SEAL_BYTES = 12
+
+/** Writes the number beside the directory: one sector, synced. */
+async function noteSeal(path: string, number: number): Promise<void> {
+  const bytes = Buffer.alloc(SEAL_BYTES)
+  bytes.writeBigUInt64LE(BigInt(number), 0)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 8)), 8)
+  const isNew = !(await exists(`${path}.seal`))
+  const file = await open(`${path}.seal`, isNew ? "w" : "r+")
+  try {
+    await file.write(bytes, 0, SEAL_BYTES, 0)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  if (isNew) await syncDirectory(dirname(path))
+}
+
+/** The number noted last; undefined when there is none, or none that can be read: then it guards nothing this once. */
+async function notedSeal(path: string): Promise<number | undefined> {
+  if (!(await exists(`${path}.seal`))) return undefined
+  const bytes = await readFile(`${path}.seal`)
+  if (bytes.length !== SEAL_BYTES || bytes.readUInt32LE(8) !== crc32(bytes.subarray(0, 8))) return undefined
+  return Number(bytes.readBigUInt64LE(0))
 }
 
 /** Finishes a replacement that was decided; removes what never was. */
@@ -325,7 +365,6 @@ async function removeTree(path: string): Promise<void> {
 }
 
 async function syncDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true })
   const directory = await open(path, "r")
   try {
     await directory.sync()
