@@ -14,10 +14,12 @@ import type { GrpcHealthServer } from "../adapters/grpc/health-server.ts"
 import { httpFaceDefaults, makeHttpFace } from "../adapters/http/http-server.ts"
 import type { HttpFace } from "../adapters/http/http-server.ts"
 import { LOG_DEFAULTS } from "../adapters/log/log-options.ts"
+import { EMPTY_RECOVERY, MemoryLog } from "../adapters/log/memory-log.ts"
 import { openSegmentedLog } from "../adapters/log/segmented-log.ts"
 import { createTcpTransport } from "../adapters/peer/tcp-transport.ts"
 import type { TcpTransport } from "../adapters/peer/tcp-transport.ts"
 import { openLevelStore } from "../adapters/store/level-store.ts"
+import { MemoryStore } from "../adapters/store/memory-store.ts"
 import { createPinoLogger } from "../adapters/system/pino-logger.ts"
 import type { RootLogger } from "../adapters/system/pino-logger.ts"
 import { makePrometheusMetrics, QUEUE_SERIES_MAX } from "../adapters/system/prometheus-metrics.ts"
@@ -99,11 +101,7 @@ class BrokerProcess {
 
   async start(): Promise<void> {
     const options = this.#options
-    const dataDir = resolve(options.dataDir)
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
-    await chmod(dataDir, 0o700)
-    const checkpoint = await openLevelStore(join(dataDir, "checkpoint"))
-    this.#node = await this.#startNode(dataDir, checkpoint)
+    this.#node = await (options.inMemory ? this.#startInMemory() : this.#startOnDisk(resolve(options.dataDir)))
     exposeNode(this.#metrics, this.#node)
     await this.#transport?.listen()
     const service = this.#node
@@ -119,7 +117,28 @@ class BrokerProcess {
     this.#reportReadiness(service)
   }
 
-  #startNode(dataDir: string, checkpoint: CheckpointStore): Promise<BrokerNode> {
+  async #startOnDisk(dataDir: string): Promise<BrokerNode> {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await chmod(dataDir, 0o700)
+    const checkpoint = await openLevelStore(join(dataDir, "checkpoint"))
+    return this.#startNode(checkpoint, (events, done) => {
+      this.#openLog(dataDir, events, done)
+    })
+  }
+
+  #startInMemory(): Promise<BrokerNode> {
+    this.#logger.warn({}, "in memory: nothing is on a disk, and what is acknowledged ends with this process")
+    const defer = (run: () => void): void => {
+      this.#timers.soon(run)
+    }
+    return this.#startNode(new MemoryStore(defer), (events, done) => {
+      defer(() => {
+        done(undefined, { log: new MemoryLog({ events, defer }), recovery: EMPTY_RECOVERY })
+      })
+    })
+  }
+
+  #startNode(checkpoint: CheckpointStore, openLog: BrokerNodeParts["openLog"]): Promise<BrokerNode> {
     const parts: BrokerNodeParts = {
       options: nodeOptions(this.#options),
       clock: this.#clock,
@@ -128,9 +147,7 @@ class BrokerProcess {
       metrics: this.#metrics,
       random: createRandom(randomBytes(4).readUInt32LE()),
       checkpoint,
-      openLog: (events, done) => {
-        this.#openLog(dataDir, events, done)
-      },
+      openLog,
       connect: (events) => this.#makeTransport(events),
       fatal: (error) => {
         this.#logger.error({ err: error }, "the broker cannot go on")
