@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url"
 import { createInterface } from "node:readline"
 import { resolve } from "node:path"
+import { DEFAULT_ENDPOINT } from "../options.ts"
 import type { DevOptions } from "../options.ts"
 import { LocalCluster } from "./local-cluster.ts"
 import type { LocalNode } from "./local-cluster.ts"
@@ -124,6 +125,8 @@ class DevSession {
       return `  node ${String(node.id)}   http://${node.http}   grpc ${node.grpc}   ${mark}`.trimEnd()
     })
     const first = this.#cluster.nodes[0]?.http ?? ""
+    // The commands look at the default address by themselves.
+    const there = `http://${first}` === DEFAULT_ENDPOINT ? "" : ` --endpoint http://${first}`
     return [
       `opencmq ${PRODUCT_VERSION}   development mode, NOT FOR PRODUCTION   data in ${this.#options.dataDir}`,
       ...rows,
@@ -131,9 +134,9 @@ class DevSession {
       `  key pair ${secretId} / ${secretKey}`,
       "",
       "try, in another terminal:",
-      "  npx opencmq queue create hello",
-      '  npx opencmq send hello "hi"',
-      "  npx opencmq receive hello --ack",
+      `  npx opencmq queue create hello${there}`,
+      `  npx opencmq send hello "hi"${there}`,
+      `  npx opencmq receive hello --ack${there}`,
       "",
       "Ctrl-C stops all nodes.",
     ].join("\n")
