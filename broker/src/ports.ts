@@ -151,6 +151,11 @@ export interface LogStore {
   stageEntries(entries: readonly Entry[], done: Done): void
   discardStaged(done: Done): void
   /**
+   * Makes durable what was staged: from now on it outlives a crash, until `reset` or `discardStaged`, in this life or the
+   * next. Comes before the state machine's checkpoint is replaced, for behind that point there is no way back.
+   */
+  sealStaged(done: Done): void
+  /**
    * The log now begins behind the snapshot: everything older is replaced by what was staged; a suffix that matches
    * (entry at lastIncludedIndex has lastIncludedTerm) is kept.
    */

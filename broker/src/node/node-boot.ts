@@ -115,7 +115,12 @@ function loadMachine(
 function finishInstall(parts: BootParts, opened: Opened, done: Done): void {
   const { record, log } = opened
   if (record?.installing !== true) {
-    done(undefined)
+    log.discardStaged(done)
+    return
+  }
+  // The log had got through with it: a second reset would find nothing staged and forget the bodies.
+  if (opened.recovery.baseIndex >= record.appliedIndex) {
+    markInstalled(parts.checkpoint, record, done)
     return
   }
   log.reset(snapshotMetaOf(record), (error) => {
@@ -233,11 +238,15 @@ export function installSnapshot(parts: InstallParts, meta: SnapshotMeta, done: D
   checkpointer.pause(() => {
     checkpoint.stage([{ key: NODE_RECORD_KEY, value: encodeNodeRecord(record) }], (stageError) => {
       if (stageError !== undefined) return fail(stageError)
-      checkpoint.replaceByStaged((replaceError) => {
-        if (replaceError !== undefined) return fail(replaceError)
-        replica.log.reset(meta, (resetError) => {
-          if (resetError !== undefined) return fail(resetError)
-          reload(parts, record, done)
+      // The bodies first: once the checkpoint is replaced, a crash leads on to the end of the install, never back.
+      replica.log.sealStaged((sealError) => {
+        if (sealError !== undefined) return fail(sealError)
+        checkpoint.replaceByStaged((replaceError) => {
+          if (replaceError !== undefined) return fail(replaceError)
+          replica.log.reset(meta, (resetError) => {
+            if (resetError !== undefined) return fail(resetError)
+            reload(parts, record, done)
+          })
         })
       })
     })

@@ -28,12 +28,16 @@ export class LogMaintenance {
   readonly #reader: LogReader
   /** The staged segment being written, and those complete. */
   #staging: SegmentWriter | undefined
-  #staged: Segment[] = []
+  #staged: Segment[]
 
-  constructor(parts: LogParts, work: { readonly appender: LogAppender; readonly reader: LogReader }) {
+  constructor(
+    parts: LogParts,
+    work: { readonly appender: LogAppender; readonly reader: LogReader; readonly staged: readonly Segment[] },
+  ) {
     this.#parts = parts
     this.#appender = work.appender
     this.#reader = work.reader
+    this.#staged = [...work.staged]
   }
 
   /** Segments of which every entry was overwritten, and whose history nobody needs any more. */
@@ -97,6 +101,10 @@ export class LogMaintenance {
       }
       yield* this.#staging.add(entry, false)
     }
+  }
+
+  *sealStaged(): Task {
+    yield* this.#finishStaging()
   }
 
   *discardStaged(): Task {

@@ -12,7 +12,7 @@ import { FLOOR_ALL, HARD_STATE_NAMES, HardStateFile } from "./hard-state-file.ts
 import type { StoredState } from "./hard-state-file.ts"
 import { LogStoreError, isMissing } from "./log-options.ts"
 import type { LogMutations, SegmentedLogSetup } from "./log-options.ts"
-import { parseSegmentName, segmentPath } from "./log-parts.ts"
+import { parseSegmentName, segmentPath, stagedPath } from "./log-parts.ts"
 import { LogRebuild } from "./log-rebuild.ts"
 import { LogState } from "./log-state.ts"
 import { OffsetIndex } from "./offset-index.ts"
@@ -42,6 +42,8 @@ export interface RecoveredLog {
   readonly hardState: HardStateFile
   /** First word of each sector of the active segment's file. */
   readonly samples: Uint32Array
+  /** Complete staged segments of an install that was not decided: consensus says what becomes of them. */
+  readonly staged: readonly Segment[]
   readonly recovery: LogRecovery
 }
 
@@ -59,9 +61,10 @@ export function* recoverLog(request: RecoveryRequest): Task<RecoveredLog> {
     { disk, directory: options.directory, identity: options.identity, mutations: request.mutations },
     { names, hasLogFiles: segmentNames.length > 0 },
   )
-  const sequences = yield* settleStaged(request, { names: segmentNames, stored: hardState.state })
+  const { sequences, undecided } = yield* settleStaged(request, { names: segmentNames, stored: hardState.state })
   const opened = new OpenedFiles(request, hardState.state)
   yield* opened.findAll(sequences)
+  const staged = yield* opened.loadUndecided(undecided)
   yield* opened.loadAll()
   const { activeSequence, floorSequence } = hardState.state
   const nextSequence = Math.max(activeSequence + 1, floorSequence, ...segmentNames.map((name) => name.sequence + 1))
@@ -70,7 +73,7 @@ export function* recoverLog(request: RecoveryRequest): Task<RecoveredLog> {
     hardState.state.isInstalling = false
     yield* hardState.save()
   }
-  return opened.result({ hardState, end, nextSequence })
+  return { ...opened.result({ hardState, end, nextSequence }), staged }
 }
 
 /** Lists the directory, making it if need be; moves what is unknown to the quarantine and removes unfinished drafts. */
@@ -118,28 +121,34 @@ function* makeDirectory(request: RecoveryRequest, path: string): Task {
   yield* syncDirectory(disk, slash < 0 ? "." : path.slice(0, slash))
 }
 
-/** Finishes an interrupted snapshot install, or removes what was staged for one that was never decided. */
+/** Finishes an interrupted snapshot install; what was staged for one that was not decided stays aside. */
 function* settleStaged(
   request: RecoveryRequest,
   found: { readonly names: readonly { sequence: number; isStaged: boolean }[]; readonly stored: StoredState },
-): Task<readonly number[]> {
+): Task<{ readonly sequences: readonly number[]; readonly undecided: readonly number[] }> {
   const { options, disk } = request.setup
   const sequences: number[] = []
+  const undecided: number[] = []
   let changeCount = 0
   for (const { sequence, isStaged } of found.names) {
     if (!isStaged) {
       sequences.push(sequence)
       continue
     }
+    if (!found.stored.isInstalling) {
+      undecided.push(sequence)
+      continue
+    }
     changeCount++
-    const staged = segmentPath(options.directory, sequence).replace(/seg$/, "staged")
-    if (found.stored.isInstalling && sequence >= found.stored.stagedSequence) {
+    const staged = stagedPath(options.directory, sequence)
+    if (sequence >= found.stored.stagedSequence) {
       yield* renameFile(disk, staged, segmentPath(options.directory, sequence))
       sequences.push(sequence)
     } else yield* removeFile(disk, staged)
   }
   if (changeCount > 0) yield* syncDirectory(disk, options.directory)
-  return sequences.sort((left, right) => left - right)
+  const byNumber = (left: number, right: number): number => left - right
+  return { sequences: sequences.sort(byNumber), undecided: undecided.sort(byNumber) }
 }
 
 /** The segment files of one opening. */
@@ -178,9 +187,29 @@ class OpenedFiles {
     }
   }
 
+  /** Opens what was staged and sealed before a crash. One that cannot be read is as good as not sent. */
+  *loadUndecided(sequences: readonly number[]): Task<readonly Segment[]> {
+    const { options, disk } = this.#request.setup
+    const staged: Segment[] = []
+    for (const sequence of sequences) {
+      const path = stagedPath(options.directory, sequence)
+      const found = yield* findSegment(disk, path, sequence)
+      const segment = found.header?.isStaged === true ? yield* this.#loadStaged(found) : undefined
+      if (segment !== undefined) staged.push(segment)
+      else {
+        yield* closeFile(found.file)
+        yield* removeFile(disk, path)
+      }
+    }
+    return staged
+  }
+
   /** Reads the content of every segment, in the order of writing. */
   *loadAll(): Task {
-    for (const found of this.#stagedFound) yield* this.#loadStaged(found)
+    for (const found of this.#stagedFound) {
+      const segment = yield* this.#loadStaged(found)
+      if (segment !== undefined) this.#staged.push(segment)
+    }
     for (const [place, found] of this.#ordinary.entries()) {
       const isLast = place === this.#ordinary.length - 1
       const successor = this.#ordinary.slice(place + 1).find((other) => other.header?.prevSequence === found.sequence)
@@ -245,7 +274,7 @@ class OpenedFiles {
     return !isVoid && activeSequence > (this.#last?.found.sequence ?? 0)
   }
 
-  result(context: { hardState: HardStateFile; end: FreshSegment; nextSequence: number }): RecoveredLog {
+  result(context: { hardState: HardStateFile; end: FreshSegment; nextSequence: number }): Omit<RecoveredLog, "staged"> {
     const rebuild = this.#rebuild
     const { baseIndex, baseTerm } = this.#stored
     const lastIndex = Math.max(baseIndex, rebuild.lastIndex)
@@ -328,9 +357,9 @@ class OpenedFiles {
     if (spare !== undefined) pool.release(spare)
   }
 
-  *#loadStaged(found: FoundSegment): Task {
+  *#loadStaged(found: FoundSegment): Task<Segment | undefined> {
     const { header } = found
-    if (header === undefined) return
+    if (header === undefined) return undefined
     const { ids, mutations } = this.#request
     const loaded = yield* this.#loader.load({ ids, mutations, found, sealedEnd: undefined })
     const segment = this.#segmentOf(found, loaded.scan.end)
@@ -339,7 +368,7 @@ class OpenedFiles {
       else segment.index.append(entry.index, entry.offset, entry.length)
     }
     segment.highestIndex = segment.index.lastIndex
-    this.#staged.push(segment)
+    return segment
   }
 
   #segmentOf(found: FoundSegment, endOffset: number): Segment {

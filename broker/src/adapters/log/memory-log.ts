@@ -139,6 +139,10 @@ export class MemoryLog implements LogStore {
     this.#answer(done)
   }
 
+  sealStaged(done: Done): void {
+    this.#answer(done)
+  }
+
   discardStaged(done: Done): void {
     this.#staged = []
     this.#answer(done)

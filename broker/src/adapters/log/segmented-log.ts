@@ -20,6 +20,7 @@ import { LogReader } from "./log-reader.ts"
 import type { EntriesRange } from "./log-reader.ts"
 import { clusterHashOf, recoverLog } from "./log-recovery.ts"
 import { RecentEntries } from "./recent-entries.ts"
+import type { Segment } from "./segment.ts"
 import { SegmentPool } from "./segment-pool.ts"
 import { DATA_START } from "./segment-header.ts"
 import { runTask } from "./task.ts"
@@ -96,10 +97,10 @@ function* openLog(request: { readonly setup: SegmentedLogSetup; readonly mutatio
     failed: (error) => opened.log?.fail(error),
     busy: () => opened.log?.busyGate(),
   })
-  const { state, hardState, samples, recovery } = yield* recoverLog({ setup, ids, mutations, pool })
+  const { state, hardState, samples, staged, recovery } = yield* recoverLog({ setup, ids, mutations, pool })
   const recent = new RecentEntries(options.cacheBytes)
   const parts: LogParts = { options, disk, events, ids, state, pool, hardState, recent, mutations }
-  const log = new SegmentedLog(parts, samples)
+  const log = new SegmentedLog(parts, { samples, staged })
   opened.log = log
   pool.fillInBackground()
   return { log, recovery }
@@ -115,11 +116,15 @@ export class SegmentedLog implements LogStore {
   #isJobRunning = false
   #isClosed = false
 
-  constructor(parts: LogParts, samples: Uint32Array) {
+  constructor(parts: LogParts, found: { readonly samples: Uint32Array; readonly staged: readonly Segment[] }) {
     this.#parts = parts
-    this.#appender = new LogAppender(parts, samples)
+    this.#appender = new LogAppender(parts, found.samples)
     this.#reader = new LogReader(parts, () => this.#appender.logicalLastIndex)
-    this.#maintenance = new LogMaintenance(parts, { appender: this.#appender, reader: this.#reader })
+    this.#maintenance = new LogMaintenance(parts, {
+      appender: this.#appender,
+      reader: this.#reader,
+      staged: found.staged,
+    })
   }
 
   write(write: LogWrite): void {
@@ -169,6 +174,10 @@ export class SegmentedLog implements LogStore {
 
   discardStaged(done: Done): void {
     this.#enqueue(() => this.#maintenance.discardStaged(), done)
+  }
+
+  sealStaged(done: Done): void {
+    this.#enqueue(() => this.#maintenance.sealStaged(), done)
   }
 
   reset(meta: SnapshotMeta, done: Done): void {
