@@ -49,6 +49,7 @@ export class LeaderService {
   readonly #metrics: NodeMetrics
   readonly #sendRefusal: () => ErrorName | undefined
   readonly #polls = new LongPolls()
+  #isEnding = false
   readonly #handlers: Handlers = {
     createQueue: (request, call) => {
       this.#change({ kind: "createQueue", ...request }, call, (outcome) => ({
@@ -145,8 +146,9 @@ export class LeaderService {
     for (const poll of this.#polls.takeAll()) poll.released()
   }
 
-  /** The node stops: waiting polls are answered "no message, ask again" now. */
+  /** The node stops: waiting polls are answered "no message, ask again" now, and no further one waits. */
   answerPolls(): void {
+    this.#isEnding = true
     for (const poll of this.#polls.takeAll()) poll.timedOut()
   }
 
@@ -250,7 +252,7 @@ export class LeaderService {
       call.done(RETRY)
       return
     }
-    if (receive.pollUntilMs <= this.#clock.monotonicMs()) {
+    if (this.#isEnding || receive.pollUntilMs <= this.#clock.monotonicMs()) {
       this.#metrics.emptyReceive()
       call.done(refused("noMessage"))
       return

@@ -98,11 +98,9 @@ export class ActionCall<N extends ActionName> implements RequestContext, HttpLis
     this.cancel()
   }
 
-  /** Answers now with a refusal and tells the node to let go of what it holds for this request. */
-  abandon(refusal: Refusal): void {
-    if (this.isOver) return
-    this.answer(refusal)
-    this.cancel()
+  /** Asks the node to wait no longer. What it answers still goes to the client: it may have taken messages already. */
+  hurry(): void {
+    if (!this.isOver) this.onCancel?.()
   }
 
   private cancel(): void {

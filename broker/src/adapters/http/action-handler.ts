@@ -62,7 +62,7 @@ type Prepared = { readonly [N in ActionName]: { readonly action: N; readonly val
 export class ActionHandler implements CallHost {
   readonly service: BrokerService
   private readonly parts: ActionHandlerParts
-  /** Receives that are under way, so that they can be answered when the face closes. */
+  /** Receives that are under way, so that their waits can be ended when the face closes. */
   private readonly receives = new Set<ActionCall<ActionName>>()
   private readonly durations = new Map<string, Histogram>()
   private readonly inFlight: Gauge
@@ -110,10 +110,13 @@ export class ActionHandler implements CallHost {
     return { ...this.replyOf(identity, refusalJson(identity, SERVER_REFUSALS[reason])), isLast: true }
   }
 
-  /** No more requests: waiting receives are answered "no message", later requests `shuttingDown`, and connections end. */
+  /**
+   * No more requests: receives that wait are ended by the node, later requests are answered `shuttingDown`, and
+   * connections end. A receive that has taken messages already still brings them to its client.
+   */
   drain(): void {
     this.isDraining = true
-    for (const call of [...this.receives]) call.abandon({ error: "noMessage", args: [] })
+    for (const call of [...this.receives]) call.hurry()
   }
 
   replyOf({ requestId }: RequestIdentity, json: string): HttpReply {
