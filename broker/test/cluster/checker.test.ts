@@ -83,10 +83,10 @@ test("what only looks odd is no violation", () => {
   const unknownDelete = new Story().send(1, 0).receive(1, 20, 1).settle(1, 40, 1, { outcome: "unknown" })
   expect(unknownDelete.settle(1, 60, 1, { outcome: "handleRefused" }).violations).toEqual([])
   const unseen = new Story().send(1, 0)
-  unseen.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "unknown" })
+  unseen.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "unknown", answer: "" })
   expect(unseen.receive(1, 20 + LEASE_MS, 2).settle(1, 5_100, 2).violations).toEqual([])
   const repeatedWithin = new Story().send(1, 0)
-  repeatedWithin.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "ack" })
+  repeatedWithin.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "ack", answer: "" })
   repeatedWithin.history.disturbances.push({ fromMs: 18, toMs: 30 })
   expect(repeatedWithin.receive(1, 20 + LEASE_MS, 2).settle(1, 5_100, 2).violations).toEqual([])
   const unknownSend = new Story().send(1, 0, { outcome: "unknown", msgId: "" }).send(2, 0, { outcome: "unknown" })
@@ -213,7 +213,7 @@ const planted: readonly (readonly [ViolationKind, string, Story])[] = [
 ]
 
 function withReceive(story: Story): Story {
-  story.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "ack" })
+  story.history.receives.push({ client: "c", startMs: 15, endMs: 20, outcome: "ack", answer: "" })
   story.history.disturbances.push({ fromMs: 30, toMs: 50 })
   return story
 }

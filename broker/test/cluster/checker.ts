@@ -78,6 +78,7 @@ export interface Judgement {
 }
 
 const EXAMPLES_MAX = 5
+const LOOK_BACK_MS = 4_000
 
 /**
  * @param isDrained - whether all nodes were up at the end and receives went on until nothing came any more; without that
@@ -104,7 +105,9 @@ export function judge(history: History, isDrained = true): Judgement {
     if (isDrained) judgeLoss(message, report)
     judgeDeletes(message, report)
     judgeLeases(message, report)
-    judgeCounts(message, ghosts, report)
+    judgeCounts(message, ghosts, (kind, text) => {
+      report(kind, `${text}${kind === "countUnexplained" ? receivesBefore(message, history) : ""}`)
+    })
   }
   for (const text of history.corruptBodies) violations.push({ kind: "corrupt", key: 0, text })
   for (const text of history.oddities) violations.push({ kind: "odd", key: 0, text })
@@ -251,6 +254,15 @@ function judgeCounts(message: MessageHistory, ghosts: readonly number[], report:
       return
     }
   }
+}
+
+/** What consumers were told in the seconds before the first delivery: one of them may have been given a ghost. */
+function receivesBefore({ deliveries }: MessageHistory, { receives }: History): string {
+  const toMs = Math.min(...deliveries.map(({ startMs }) => startMs))
+  return receives
+    .filter(({ startMs, endMs }) => endMs >= toMs - LOOK_BACK_MS && startMs < toMs)
+    .map(({ client, startMs, endMs, answer }) => `\n    ${at(startMs)}..${at(endMs)} ${client}: received ${answer}`)
+    .join("")
 }
 
 function inOrder(deliveries: readonly Delivery[]): readonly Delivery[] {

@@ -60,6 +60,8 @@ export interface ReceiveAttempt {
   readonly startMs: number
   readonly endMs: number
   readonly outcome: AttemptOutcome
+  /** Messages that arrived, or the name of the error. */
+  readonly answer: string
 }
 
 export class History {

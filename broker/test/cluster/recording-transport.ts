@@ -87,11 +87,13 @@ export class RecordingTransport implements Transport {
 
   #recordReceive(parameters: ReadonlyMap<string, string>, span: Span, answer: Answer): void {
     const { history, queueVisibilityMs } = this.#options
-    history.receives.push({ ...span, outcome: answer.outcome })
-    if (answer.outcome !== "ack") return
+    const isAck = answer.outcome === "ack"
+    const received = parameters.has("numOfMsg") ? listOf(answer.fields["msgInfoList"]) : [answer.fields]
+    const words = isAck ? `${String(received.length)} messages` : (codeName(answer.fields) ?? "no reply")
+    history.receives.push({ ...span, outcome: answer.outcome, answer: words })
+    if (!isAck) return
     const asked = parameters.get("visibilityTimeout")
-    const isBatch = parameters.has("numOfMsg")
-    for (const fields of isBatch ? listOf(answer.fields["msgInfoList"]) : [answer.fields]) {
+    for (const fields of received) {
       const body = textOf(fields["msgBody"])
       const key = keyOfBody(body)
       if (key === undefined) {
