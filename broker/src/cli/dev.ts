@@ -49,7 +49,11 @@ class DevSession {
       clusterId: CLUSTER_ID,
       program: fileURLToPath(new URL("../main.js", import.meta.url)),
       extraArguments: ["--dev-mode", "--log-level", options.logLevel],
-      environment: { ...options.environment, OPENCMQ_SECRET_ID: options.secretId, OPENCMQ_SECRET_KEY: options.secretKey },
+      environment: {
+        ...options.environment,
+        OPENCMQ_SECRET_ID: options.secretId,
+        OPENCMQ_SECRET_KEY: options.secretKey,
+      },
       events: {
         started: (node, pid) => {
           if (this.#isReady)
