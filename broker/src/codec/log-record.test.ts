@@ -26,6 +26,7 @@ const HEADER: BatchHeader = {
   clusterHash: 0xdeadbeef,
   firstIndex: 2 ** 39 + 1,
   prevTerm: 5,
+  prevTermRun: 40_000,
   lastIndex: 2 ** 39 + 3,
   lastTerm: 6,
   commitIndex: 2 ** 39,
@@ -43,6 +44,7 @@ const ENTRY: EntryHeader = {
   isDamaged: false,
   index: 2 ** 39,
   term: 2 ** 33,
+  termRun: 65_535,
 }
 
 describe("batch header", () => {

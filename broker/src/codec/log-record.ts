@@ -49,6 +49,8 @@ export interface BatchHeader {
   readonly firstIndex: LogIndex
   /** Term of the entry before `firstIndex`. */
   readonly prevTerm: Term
+  /** How many entries before `firstIndex` have `prevTerm` in a row, at most `TERM_RUN_MAX`: tells the terms of lost ones. */
+  readonly prevTermRun: number
   /** Last index of the log with this batch. */
   readonly lastIndex: LogIndex
   readonly lastTerm: Term
@@ -75,7 +77,12 @@ export interface EntryHeader {
   readonly isDamaged: boolean
   readonly index: LogIndex
   readonly term: Term
+  /** How many entries directly before this one have the same term, at most `TERM_RUN_MAX`. */
+  readonly termRun: number
 }
+
+/** Runs of equal term are counted up to here; this number stands for "this many or more". */
+export const TERM_RUN_MAX = 0xffff
 
 const TWO_32 = 0x1_0000_0000
 const DAMAGED_FLAG = 1
@@ -124,7 +131,7 @@ export function encodeBatchHeader(target: Buffer, header: BatchHeader): number {
   target.writeUInt32LE(header.truncationCount, 112)
   target.writeUInt32LE(header.bitsBytes, 116)
   target.writeUInt32LE(header.clusterHash, 120)
-  target.writeUInt32LE(0, 124)
+  target.writeUInt32LE(header.prevTermRun, 124)
   const checksum = crc32(target.subarray(0, BATCH_HEADER_BYTES + header.bitsBytes))
   target.writeUInt32LE(checksum, 8)
   return checksum
@@ -168,6 +175,7 @@ export function decodeBatchHeader(source: Buffer, at: number): BatchHeader | und
     truncationCount: source.readUInt32LE(at + 112),
     bitsBytes,
     clusterHash: source.readUInt32LE(at + 120),
+    prevTermRun: source.readUInt32LE(at + 124),
   }
 }
 
@@ -192,7 +200,7 @@ export function encodeEntryHeader(
   target.writeUInt32LE(entry.payloadCrc, at + 8)
   target.writeUInt8(entry.kind === "commands" ? 1 : 2, at + 12)
   target.writeUInt8(entry.isDamaged ? DAMAGED_FLAG : 0, at + 13)
-  target.writeUInt16LE(0, at + 14)
+  target.writeUInt16LE(entry.termRun, at + 14)
   writeUint64(target, entry.index, at + 16)
   writeUint64(target, entry.term, at + 24)
   target.writeUInt32LE(crc32(target.subarray(at + 4, at + ENTRY_HEADER_BYTES), placeSeed(place)), at)
@@ -210,6 +218,7 @@ export function decodeEntryHeader(source: Buffer, at: number, place: RecordPlace
     payloadCrc: source.readUInt32LE(at + 8),
     kind: kind === 1 ? "commands" : "configuration",
     isDamaged: (source.readUInt8(at + 13) & DAMAGED_FLAG) !== 0,
+    termRun: source.readUInt16LE(at + 14),
     index: readUint64(source, at + 16),
     term: readUint64(source, at + 24),
   }

@@ -11,6 +11,7 @@ import {
   BATCH_MAGIC,
   ENTRY_HEADER_BYTES,
   SECTOR_BYTES,
+  TERM_RUN_MAX,
   batchLayout,
   encodeBatchHeader,
   encodeEntryHeader,
@@ -38,6 +39,8 @@ export interface BatchRequest {
   /** First index of the batch; without entries, one behind the last index of the log. */
   readonly firstIndex: LogIndex
   readonly prevTerm: Term
+  /** See `BatchHeader.prevTermRun`. */
+  readonly prevTermRun: number
   readonly commitIndex: LogIndex
   readonly chain: number
   readonly truncationCount: number
@@ -77,11 +80,17 @@ export function buildBatch(request: BatchRequest): BuiltBatch {
   let sliceStart = 0
   let at = bodyStart
   let position = bodyStart
+  let previous = { term: request.prevTerm, index: request.firstIndex - 1, run: request.prevTermRun }
   for (const [place, entry] of entries.entries()) {
     const payload = payloads[place] ?? NO_DATA
     const isDamaged = lost?.has(entry.index) === true
     const offset = request.offset + position
-    const header = { ...entryHeaderOf(entry), payloadBytes: payload.length, payloadCrc: crc32(payload), isDamaged }
+    const { index, term, kind } = entry
+    const continues = term === previous.term && index === previous.index + 1
+    const termRun = continues ? Math.min(previous.run, TERM_RUN_MAX) : 0
+    previous = { term, index, run: termRun + 1 }
+    const payloadCrc = crc32(payload)
+    const header = { index, term, kind, termRun, payloadBytes: payload.length, payloadCrc, isDamaged }
     encodeEntryHeader(headers, at, { entry: header, place: { sequence: request.sequence, offset } })
     offsets.push(offset)
     at += ENTRY_HEADER_BYTES
@@ -107,6 +116,7 @@ export function buildBatch(request: BatchRequest): BuiltBatch {
     offset: request.offset,
     firstIndex: request.firstIndex,
     prevTerm: request.prevTerm,
+    prevTermRun: Math.min(request.prevTermRun, TERM_RUN_MAX),
     lastIndex: last?.index ?? request.firstIndex - 1,
     lastTerm: last?.term ?? request.prevTerm,
     commitIndex: request.commitIndex,
@@ -119,10 +129,6 @@ export function buildBatch(request: BatchRequest): BuiltBatch {
   })
   if (request.samples !== undefined) request.samples[request.offset / SECTOR_BYTES] = BATCH_MAGIC
   return { buffers, bytes: layout.batchBytes, checksum, offsets }
-}
-
-function entryHeaderOf(entry: Entry): Pick<Entry, "index" | "term" | "kind"> {
-  return { index: entry.index, term: entry.term, kind: entry.kind }
 }
 
 /** Sets the bit of every sector whose first word is the same before and after: it can prove nothing. */

@@ -57,7 +57,8 @@ export function* beginFreshSegment(request: FreshSegmentRequest): Task<FreshSegm
   const path = segmentPath(options.directory, sequence)
   const baseIndex = request.hardState.state.baseIndex
   const index = new OffsetIndex(Math.max(rebuild.lastIndex, baseIndex) + 1, { isSparse: false })
-  const parts = { sequence, path, index, file: spare.file, fileBytes: options.segmentBytes, isStaged: false }
+  const prev = { sequence: last?.segment.sequence ?? 0, endOffset: last?.segment.endOffset ?? 0 }
+  const parts = { sequence, path, index, prev, file: spare.file, fileBytes: options.segmentBytes, isStaged: false }
   const segment = new Segment({ ...parts, endOffset: DATA_START })
   rebuild.beginSegment(segment, undefined)
   const tail = takeTail(request, segment)
@@ -125,7 +126,9 @@ function encodeStart(
   const prevIndex = tail.entries.length > 0 ? segment.index.firstIndex - 1 : Math.max(rebuild.lastIndex, baseIndex)
   const prevTerm = prevIndex === baseIndex ? baseTerm : rebuild.termAt(prevIndex)
   const { truncation, commitIndex } = rebuild
-  const shared = { truncationCount: truncation.count, truncationFirst: truncation.first, commitIndex, prevTerm }
+  const prevTermRun = rebuild.termRunAt(prevIndex)
+  const counts = { truncationCount: truncation.count, truncationFirst: truncation.first }
+  const shared = { ...counts, commitIndex, prevTerm, prevTermRun }
   const header = encodeSegmentHeader({
     ...ids,
     ...shared,

@@ -155,6 +155,7 @@ export class LogAppender {
       firstIndex: state.lastIndex + 1,
       prevIndex: state.lastIndex,
       prevTerm: state.lastTerm,
+      prevTermRun: state.termRunAt(state.lastIndex),
       lastIndex: 0,
       lastTerm: 0,
       truncationCount: state.tail.truncationCount,
@@ -171,7 +172,13 @@ export class LogAppender {
     const path = segmentPath(options.directory, sequence)
     yield* renameFile(disk, spare.path, path)
     yield* syncDirectory(disk, options.directory)
-    this.#activate({ sequence, path, file: spare.file, samples: spare.samples })
+    const prev = { sequence: old?.sequence ?? 0, endOffset: old?.endOffset ?? 0 }
+    const { file, samples } = spare
+    const index = new OffsetIndex(state.lastIndex + 1, { isSparse: false })
+    const shape = { fileBytes: options.segmentBytes, isStaged: false, endOffset: DATA_START }
+    state.activate(new Segment({ sequence, path, file, prev, index, ...shape }))
+    this.#samples = samples
+    this.#isUnmarked = false
     state.tail.chain = header.checksum
     hardState.state.activeSequence = sequence
     yield* hardState.save()
@@ -194,24 +201,6 @@ export class LogAppender {
   /** The log was replaced (snapshot install): what is queued now comes behind `lastIndex`. */
   restart(lastIndex: LogIndex): void {
     this.#logicalLastIndex = lastIndex
-  }
-
-  #activate(spare: { sequence: number; path: string; file: DiskFile; samples: Uint32Array }): void {
-    const { state, options } = this.#parts
-    const index = new OffsetIndex(state.lastIndex + 1, { isSparse: false })
-    const { sequence, path, file } = spare
-    const parts = {
-      sequence,
-      path,
-      file,
-      index,
-      fileBytes: options.segmentBytes,
-      isStaged: false,
-      endOffset: DATA_START,
-    }
-    state.activate(new Segment(parts))
-    this.#samples = spare.samples
-    this.#isUnmarked = false
   }
 
   *#whenIdle(): Task {
@@ -382,6 +371,7 @@ export class LogAppender {
       offset: active.endOffset,
       firstIndex,
       prevTerm,
+      prevTermRun: state.termRunAt(firstIndex - 1),
       commitIndex: tail.commitIndex,
       chain: tail.chain,
       truncationCount: tail.truncationCount + (cuts ? 1 : 0),

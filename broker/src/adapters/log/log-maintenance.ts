@@ -20,6 +20,7 @@ import { attempt, runTask, wait } from "./task.ts"
 import type { Task } from "./task.ts"
 
 const NO_REPLACEMENTS: ReadonlyMap<LogIndex, Entry> = new Map()
+const NOTHING_BEFORE = { sequence: 0, endOffset: 0 }
 const NO_BYTES = new Uint8Array(0)
 
 export class LogMaintenance {
@@ -96,7 +97,7 @@ export class LogMaintenance {
         const sequence = state.nextSequence++
         const path = stagedPath(options.directory, sequence)
         const { directory } = options
-        const shape = { isStaged: true, isSparse: true, firstIndex: entry.index }
+        const shape = { isStaged: true, isSparse: true, firstIndex: entry.index, prev: NOTHING_BEFORE }
         this.#staging = yield* SegmentWriter.open({ disk, ids, directory, path, sequence, ...shape })
       }
       yield* this.#staging.add(entry, false)
@@ -270,9 +271,9 @@ export class LogMaintenance {
   /** Writes the segment anew with what is kept, and puts the new file in its place. */
   *#rewriteSegment(segment: Segment, plan: RewritePlan): Task {
     const { state, options, disk, ids } = this.#parts
-    const { sequence, path, isStaged, index } = segment
+    const { sequence, path, isStaged, index, prev } = segment
     const { directory } = options
-    const shape = { isStaged, isSparse: plan.isSparse || index.isSparse, firstIndex: index.firstIndex }
+    const shape = { isStaged, prev, isSparse: plan.isSparse || index.isSparse, firstIndex: index.firstIndex }
     const writer = yield* SegmentWriter.open({ disk, ids, directory, path, sequence, ...shape })
     const { lastIndex } = index
     const end = {

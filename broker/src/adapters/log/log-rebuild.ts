@@ -6,6 +6,7 @@
  * had been cut by then. What is missing becomes an entry without bytes ("lost"), never a shorter log.
  */
 import type { LogIndex, Term } from "../../core/raft/types.ts"
+import { TERM_RUN_MAX } from "../../codec/log-record.ts"
 import type { BatchHeader } from "../../codec/log-record.ts"
 import type { Segment } from "./segment.ts"
 import type { SegmentHeader } from "./segment-header.ts"
@@ -15,18 +16,19 @@ import type { ScannedEntry, ScannedPart } from "./segment-scan.ts"
 interface LogBefore {
   readonly prevIndex: LogIndex
   readonly prevTerm: Term
+  readonly prevTermRun: number
   readonly truncationCount: number
   readonly truncationFirst: LogIndex
 }
 
 interface TermRun {
-  readonly firstIndex: LogIndex
+  firstIndex: LogIndex
   readonly term: Term
 }
 
 function beforeBatch(header: BatchHeader): LogBefore {
-  const { prevTerm, truncationCount, truncationFirst } = header
-  return { prevIndex: header.firstIndex - 1, prevTerm, truncationCount, truncationFirst }
+  const { prevTerm, prevTermRun, truncationCount, truncationFirst } = header
+  return { prevIndex: header.firstIndex - 1, prevTerm, prevTermRun, truncationCount, truncationFirst }
 }
 
 export class LogRebuild {
@@ -75,6 +77,12 @@ export class LogRebuild {
     return this.#runs.findLast((run) => run.firstIndex <= index)?.term ?? 0
   }
 
+  /** How many entries up to `index` have its term in a row, at most `TERM_RUN_MAX`. */
+  termRunAt(index: LogIndex): number {
+    const run = this.#runs.findLast((each) => each.firstIndex <= index)
+    return run === undefined ? 0 : Math.min(TERM_RUN_MAX, index - run.firstIndex + 1)
+  }
+
   /** Runs of term that cover `from .. lastIndex`. */
   termsFrom(from: LogIndex): TermRun[] {
     if (from > this.#lastIndex) return []
@@ -84,6 +92,10 @@ export class LogRebuild {
 
   /** The next segment in order of writing; its header is undefined when both copies are rotten. */
   beginSegment(segment: Segment, header: SegmentHeader | undefined): void {
+    const previous = this.#segments.at(-1)
+    // Nothing was dropped between the two: what is missing between them was lost, below the base too, and belongs to the first.
+    const isNext = header !== undefined && previous?.sequence === header.prevSequence && !previous.index.isSparse
+    if (isNext) this.#fillBefore(header)
     this.#segments.push(segment)
     if (header === undefined) return
     this.#commitIndex = Math.max(this.#commitIndex, header.commitIndex)
@@ -93,6 +105,11 @@ export class LogRebuild {
     }
     this.#startAt(header)
     this.#catchUp(header, true)
+  }
+
+  #fillBefore(header: SegmentHeader): void {
+    if (!header.isRewritten) this.#catchUp(header, false)
+    else this.#fillLost(this.#lastIndex + 1, header.firstIndex - 1, this.lastTerm)
   }
 
   /** What the first readable header says about the log before it is taken as it is: older segments were dropped. */
@@ -141,7 +158,7 @@ export class LogRebuild {
     const last = header.firstIndex + header.entryCount - 1
     for (const entry of part.entries) {
       if (entry.index <= this.#lastIndex || entry.index > last) continue
-      this.#fillLost(this.#lastIndex + 1, entry.index - 1, entry.term)
+      this.#fillLostBefore(entry)
       this.#takeEntry(entry, bytes)
     }
     this.#fillLost(this.#lastIndex + 1, last, header.lastTerm)
@@ -172,7 +189,7 @@ export class LogRebuild {
         this.#truncateFrom(Math.min(entry.index, cut))
         if (next !== undefined) this.#noteTruncation(next)
       }
-      this.#fillLost(this.#lastIndex + 1, entry.index - 1, entry.term)
+      this.#fillLostBefore(entry)
       this.#takeEntry(entry, bytes)
     }
   }
@@ -195,6 +212,22 @@ export class LogRebuild {
       this.#pushTerm(this.#lastIndex + 1, before.prevTerm)
       this.#lastIndex = before.prevIndex
     }
+    this.#alignTerms(before)
+  }
+
+  /** The header knows where the term before it began; among lost entries that was a guess so far. */
+  #alignTerms(before: LogBefore): void {
+    const run = this.#runs.at(-1)
+    if (run?.term !== before.prevTerm || before.prevTermRun === 0 || before.prevTermRun >= TERM_RUN_MAX) return
+    const began = before.prevIndex - before.prevTermRun + 1
+    // Entries that are here know their own term; a count may also have ended at the base of its time.
+    if (began <= run.firstIndex || this.#runs.length === 1) return
+    if (this.#isLost(run.firstIndex) && this.#isLost(began - 1)) run.firstIndex = began
+  }
+
+  #isLost(index: LogIndex): boolean {
+    const segment = this.#segments.findLast((each) => each.index.slotOf(index) >= 0)
+    return segment?.index.isLost(segment.index.slotOf(index)) === true
   }
 
   #noteTruncation(before: { readonly truncationCount: number; readonly truncationFirst: LogIndex }): void {
@@ -217,6 +250,14 @@ export class LogRebuild {
         data: Uint8Array.from(bytes.subarray(start, start + entry.length)),
       })
     }
+  }
+
+  /** Fills up to an entry that knows how many before it have its term; those before them have the last known one. */
+  #fillLostBefore(entry: ScannedEntry): void {
+    const isCapped = entry.termRun >= TERM_RUN_MAX
+    const began = isCapped || this.lastTerm === 0 ? 0 : entry.index - entry.termRun
+    this.#fillLost(this.#lastIndex + 1, Math.min(entry.index, began) - 1, this.lastTerm)
+    this.#fillLost(this.#lastIndex + 1, entry.index - 1, entry.term)
   }
 
   /** Entries of which nothing but their existence is known. */

@@ -214,7 +214,7 @@ class OpenedFiles {
       const isLast = place === this.#ordinary.length - 1
       const successor = this.#ordinary.slice(place + 1).find((other) => other.header?.prevSequence === found.sequence)
       const { ids, mutations } = this.#request
-      const request = { ids, mutations, found, sealedEnd: successor?.header?.prevEndOffset }
+      const request = { ids, mutations, found, isLast, sealedEnd: successor?.header?.prevEndOffset }
       const loaded = yield* this.#loader.load(request)
       const segment = this.#segmentOf(found, loaded.scan.end)
       this.#rebuild.beginSegment(segment, found.header)
@@ -361,7 +361,7 @@ class OpenedFiles {
     const { header } = found
     if (header === undefined) return undefined
     const { ids, mutations } = this.#request
-    const loaded = yield* this.#loader.load({ ids, mutations, found, sealedEnd: undefined })
+    const loaded = yield* this.#loader.load({ ids, mutations, found, isLast: false, sealedEnd: undefined })
     const segment = this.#segmentOf(found, loaded.scan.end)
     for (const entry of rewrittenEntries(header, { parts: loaded.scan.parts, bytes: loaded.bytes })) {
       if (entry.isLost) segment.index.appendLost(entry.index)
@@ -377,15 +377,9 @@ class OpenedFiles {
     const index = new OffsetIndex(header?.firstIndex ?? 1, { isSparse })
     const isStaged = header?.isStaged === true
     const fileBytes = header === undefined || header.fileBytes === found.sizeBytes ? found.sizeBytes : 0
-    return new Segment({
-      sequence,
-      path,
-      file,
-      isStaged,
-      index,
-      endOffset,
-      fileBytes: header?.isRewritten ? 0 : fileBytes,
-    })
+    const prev = { sequence: header?.prevSequence ?? 0, endOffset: header?.prevEndOffset ?? 0 }
+    const size = header?.isRewritten === true ? 0 : fileBytes
+    return new Segment({ sequence, path, file, isStaged, index, endOffset, prev, fileBytes: size })
   }
 }
 

@@ -5,6 +5,7 @@
  * one that may be empty; `terms` covers `baseIndex + 1 .. lastIndex`.
  */
 import { assert } from "../../core/assert.ts"
+import { TERM_RUN_MAX } from "../../codec/log-record.ts"
 import { TermRuns } from "../../core/raft/term-runs.ts"
 import type { TermRunsOptions } from "../../core/raft/term-runs.ts"
 import type { LogIndex, Term } from "../../core/raft/types.ts"
@@ -68,6 +69,20 @@ export class LogState {
     else sealed.index.trim()
     if (sealed.isEmpty) this.#dead.push(sealed)
     return sealed
+  }
+
+  /** How many entries up to `index` have its term in a row, at most `TERM_RUN_MAX`. O(log). */
+  termRunAt(index: LogIndex): number {
+    const term = this.terms.termAt(index)
+    if (term === undefined || index <= this.baseIndex) return 0
+    let low = Math.max(this.baseIndex + 1, index - TERM_RUN_MAX + 1)
+    let high = index
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (this.terms.termAt(middle) === term) high = middle
+      else low = middle + 1
+    }
+    return index - low + 1
   }
 
   /** Puts a sealed segment in its place. */

@@ -2,7 +2,7 @@
  * What a rewritten segment holds: found entries, and in the place of rotten ones entries without bytes.
  */
 import { ENTRY_HEADER_BYTES } from "../../codec/log-record.ts"
-import type { LogIndex } from "../../core/raft/types.ts"
+import type { LogIndex, Term } from "../../core/raft/types.ts"
 import type { SegmentHeader } from "./segment-header.ts"
 import type { ScannedEntry, ScannedPart } from "./segment-scan.ts"
 
@@ -19,14 +19,32 @@ export function rewrittenEntries(
   }
   const expected = header.isSparse ? listedIndexes(content) : consecutive(header.firstIndex, header.lastIndex)
   const indexes = expected ?? [...found.keys()].sort((left, right) => left - right)
-  const entries: ScannedEntry[] = []
-  let nextTerm = header.lastTerm
+  return withTerms(indexes, { found, lastTerm: header.lastTerm })
+}
+
+/** In the place of a lost entry: the term of the next one as far as that one says, else of the one before. */
+function withTerms(
+  indexes: readonly LogIndex[],
+  known: { readonly found: ReadonlyMap<LogIndex, ScannedEntry>; readonly lastTerm: Term },
+): readonly ScannedEntry[] {
+  const nexts: (ScannedEntry | undefined)[] = []
+  let next: ScannedEntry | undefined
   for (const index of indexes.toReversed()) {
-    const entry = found.get(index)
-    nextTerm = entry?.term ?? nextTerm
-    entries.push(entry ?? { index, term: nextTerm, kind: "commands", offset: 0, length: 0, isLost: true })
+    next = known.found.get(index) ?? next
+    nexts.push(next)
   }
-  return entries.reverse()
+  nexts.reverse()
+  let before: Term | undefined
+  return indexes.map((index, place) => {
+    const following = nexts[place]
+    if (following?.index === index) {
+      before = following.term
+      return following
+    }
+    const isOfNext = following === undefined || index >= following.index - following.termRun
+    const term = isOfNext ? (following?.term ?? known.lastTerm) : (before ?? following.term)
+    return { index, term, kind: "commands", termRun: 0, offset: 0, length: 0, isLost: true }
+  })
 }
 
 function consecutive(firstIndex: LogIndex, lastIndex: LogIndex): LogIndex[] {

@@ -23,6 +23,7 @@ const HEADER: SegmentHeader = {
   firstIndex: 5,
   prevIndex: 4,
   prevTerm: 6,
+  prevTermRun: 66,
   lastIndex: 7,
   lastTerm: 8,
   truncationCount: 9,

@@ -45,6 +45,8 @@ export interface SegmentHeader {
   /** The log as it was when the segment was begun. */
   readonly prevIndex: LogIndex
   readonly prevTerm: Term
+  /** How many entries up to `prevIndex` have `prevTerm` in a row, at most `TERM_RUN_MAX`. */
+  readonly prevTermRun: number
   /** Rewritten segments only: end of the range, and the log at the end of the original segment. */
   readonly lastIndex: LogIndex
   readonly lastTerm: Term
@@ -94,6 +96,7 @@ export function encodeSegmentHeader(header: SegmentHeader): { block: Buffer; che
   writer.uint32(header.prevEndOffset)
   writer.uint32(header.trustedEnd)
   writer.uint64(header.commitIndex)
+  writer.uint32(header.prevTermRun)
   writer.zeros(HEADER_COPY_BYTES - writer.length)
   const checksum = crc32(writer.finish())
   writer.patchUint32(8, checksum)
@@ -144,6 +147,7 @@ function decodeCopy(copy: Buffer): DecodedSegmentHeader {
     prevEndOffset: reader.uint32(),
     trustedEnd: reader.uint32(),
     commitIndex: reader.uint64(),
+    prevTermRun: reader.uint32(),
   }
   return { kind: "valid", header, checksum }
 }

@@ -55,6 +55,8 @@ export interface LoadRequest {
   readonly found: FoundSegment
   /** Where the segment ends, when a later segment's header says so. */
   readonly sealedEnd: number | undefined
+  /** Only the newest segment can have an unfinished end. */
+  readonly isLast: boolean
   readonly mutations: LogMutations
 }
 
@@ -89,7 +91,9 @@ export class SegmentLoader {
     const ownEnd =
       footer?.kind === "sealed" && footer.footer.sequence === found.sequence ? footer.footer.endOffset : undefined
     const sealedEnd = isRewritten ? readBytes : (givenEnd ?? ownEnd)
-    const isSealed = sealedEnd !== undefined
+    // Where the end is not known any more, readable entries up to the end of the file are taken; what a later segment
+    // says about the log before it cuts off those that never counted.
+    const isSealed = sealedEnd !== undefined || !request.isLast
     const scan = scanSegment({
       bytes,
       sequence: found.sequence,

@@ -61,6 +61,8 @@ export class SegmentPool {
   #isHurried = false
   #isStopped = false
   readonly #filled = new Gate()
+  /** Where filling waits while the log is busy; opened by the end of a flush, or by a flush that needs the file. */
+  readonly #pause = new Gate()
 
   constructor(parts: PoolParts) {
     this.#parts = parts
@@ -127,6 +129,7 @@ export class SegmentPool {
       }
       if (this.#isShort) return undefined
       this.#isHurried = true
+      this.#pause.open()
       this.fillInBackground()
       if (!this.#isFilling) return undefined
       yield* wait<void>((done) => {
@@ -211,7 +214,7 @@ export class SegmentPool {
     const footer = decodeFooter(bytes, segmentBytes)
     if (footer.kind === "sealed") return { path, file, samples: footer.footer.samples }
     if (footer.kind === "virgin") return { path, file, samples: footer.samples }
-    yield* this.#zero(file)
+    yield* this.#zero(file, () => undefined)
     return { path, file, samples: new Uint32Array(segmentBytes / 512) }
   }
 
@@ -241,23 +244,29 @@ export class SegmentPool {
   *#makeFile(draft: string): Task<boolean> {
     const file = yield* openFile(this.#parts.disk, draft, true)
     const outcome = yield* attempt<boolean>((done) => {
-      runTask(this.#zero(file), done)
+      runTask(
+        this.#zero(file, () => (this.#isHurried ? undefined : this.#parts.busy())),
+        done,
+      )
     })
     yield* closeFile(file)
     if (outcome.error !== undefined) throw outcome.error
     return outcome.value
   }
 
-  /** Fills with zeros, slice by slice. False when the log is closed meanwhile. */
-  *#zero(file: DiskFile): Task<boolean> {
-    const { segmentBytes, busy } = this.#parts
+  /** Fills with zeros, slice by slice, while nothing is `busy`. False when the log is closed meanwhile. */
+  *#zero(file: DiskFile, busy: () => Gate | undefined): Task<boolean> {
+    const { segmentBytes } = this.#parts
     const slice = new Uint8Array(Math.min(FILL_SLICE_BYTES, segmentBytes))
     for (let at = 0; at < segmentBytes; at += slice.length) {
       if (this.#isStopped) return false
-      const gate = this.#isHurried ? undefined : busy()
+      const gate = busy()
       if (gate !== undefined) {
         yield* wait<void>((done) => {
-          gate.pass(done)
+          this.#pause.pass(done)
+          gate.pass(() => {
+            this.#pause.open()
+          })
         })
       }
       yield* writeWhole(file, [slice.subarray(0, Math.min(slice.length, segmentBytes - at))], at)

@@ -44,6 +44,8 @@ export interface ScannedEntry {
   readonly index: LogIndex
   readonly term: Term
   readonly kind: EntryKind
+  /** How many entries directly before have the same term (see `EntryHeader.termRun`). */
+  readonly termRun: number
   /** Of the entry header in the file. */
   readonly offset: number
   readonly length: number
@@ -175,6 +177,7 @@ function entriesBetween(request: ScanRequest, from: number, to: number): Scanned
       index: header.index,
       term: header.term,
       kind: header.kind,
+      termRun: header.termRun,
       offset: at,
       length: header.payloadBytes,
       isLost: isRotten || header.isDamaged,

@@ -10,6 +10,7 @@ import type { WriterIds } from "./batch-builder.ts"
 import { closeFile, openFile, removeFile, renameFile, syncDirectory, syncFile, writeWhole } from "./file-io.ts"
 import { OffsetIndex } from "./offset-index.ts"
 import { Segment } from "./segment.ts"
+import type { PreviousSegment } from "./segment.ts"
 import { DATA_START, encodeSegmentHeader } from "./segment-header.ts"
 import type { Task } from "./task.ts"
 
@@ -25,6 +26,7 @@ export interface SegmentWriterRequest {
   readonly isStaged: boolean
   readonly isSparse: boolean
   readonly firstIndex: LogIndex
+  readonly prev: PreviousSegment
 }
 
 /** The log at the end of the original segment. */
@@ -96,8 +98,9 @@ export class SegmentWriter {
       firstIndex: this.#request.firstIndex,
       prevIndex: this.#request.firstIndex - 1,
       prevTerm: 0,
-      prevSequence: 0,
-      prevEndOffset: 0,
+      prevTermRun: 0,
+      prevSequence: this.#request.prev.sequence,
+      prevEndOffset: this.#request.prev.endOffset,
       chainSeed: 0,
       trustedEnd: this.#offset,
     })
@@ -106,7 +109,8 @@ export class SegmentWriter {
     yield* renameFile(disk, draftOf(this.#request), path)
     yield* syncDirectory(disk, directory)
     this.#index.trim()
-    const parts = { sequence, path, isStaged, file: this.#file, fileBytes: 0, index: this.#index }
+    const { prev } = this.#request
+    const parts = { sequence, path, isStaged, prev, file: this.#file, fileBytes: 0, index: this.#index }
     return new Segment({ ...parts, endOffset: this.#offset })
   }
 
@@ -151,6 +155,7 @@ export class SegmentWriter {
       offset: this.#offset,
       firstIndex: entries[0]?.index ?? 0,
       prevTerm: this.#lastTerm,
+      prevTermRun: 0,
       commitIndex: 0,
       chain: this.#chain,
       truncationCount: 0,

@@ -16,12 +16,20 @@ export interface SegmentParts {
   readonly isStaged: boolean
   readonly index: OffsetIndex
   readonly endOffset: number
+  readonly prev: PreviousSegment
+}
+
+/** The segment appended to before, and where it ended: kept by every copy of this segment. */
+export interface PreviousSegment {
+  readonly sequence: number
+  readonly endOffset: number
 }
 
 export class Segment {
   readonly sequence: number
   readonly path: string
   readonly isStaged: boolean
+  readonly prev: PreviousSegment
   fileBytes: number
   file: DiskFile
   index: OffsetIndex
@@ -39,6 +47,7 @@ export class Segment {
     this.file = parts.file
     this.fileBytes = parts.fileBytes
     this.isStaged = parts.isStaged
+    this.prev = parts.prev
     this.index = parts.index
     this.endOffset = parts.endOffset
     this.highestIndex = parts.index.lastIndex
@@ -65,8 +74,8 @@ export class Segment {
 
   /** The same segment under another name. */
   movedTo(path: string): Segment {
-    const { sequence, file, fileBytes, isStaged, index, endOffset } = this
-    return new Segment({ sequence, path, file, fileBytes, isStaged, index, endOffset })
+    const { sequence, file, fileBytes, isStaged, index, endOffset, prev } = this
+    return new Segment({ sequence, path, file, fileBytes, isStaged, index, endOffset, prev })
   }
 
   beginRead(): void {
