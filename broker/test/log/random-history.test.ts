@@ -12,6 +12,8 @@ class Life {
   fixture: LogFixture
   /** The log as it would be if every write so far were durable; index -> entry. */
   readonly log = new Map<number, Entry>()
+  /** Every entry ever written, by what `shown` makes of it. */
+  readonly written = new Map<string, Entry>()
   /** Entries below the base that must stay readable. */
   readonly kept = new Map<number, Entry>()
   readonly steps: string[] = []
@@ -59,7 +61,10 @@ class Life {
       this.unsure.push({ sequence: ++this.sequence, before, entries })
       if (entries.length > 0) {
         for (const entry of before) this.log.delete(entry.index)
-        for (const entry of entries) this.log.set(entry.index, entry)
+        for (const entry of entries) {
+          this.log.set(entry.index, entry)
+          this.written.set(shown([entry]).join(), entry)
+        }
         this.last = from + entries.length - 1
       }
       const hardState = {
@@ -226,12 +231,24 @@ class Life {
     }
     this.unsure = []
     if (isAmbiguous) {
-      // The doubtful batch may be missing whole; a leader would bring it back.
+      // The doubtful batch may be missing whole, also its cut; a leader would bring it back.
       for (const at of [...this.log.keys()]) if (at > lastIndex) this.log.delete(at)
+      for (let index = this.base.index + 1; index <= lastIndex; index++) {
+        const older = this.written.get(this.readUnlessLost(index))
+        if (older !== undefined) this.log.set(index, older)
+      }
       this.last = Math.max(this.base.index, lastIndex)
     }
     expect(lastIndex).toBe(this.last)
     for (const at of damaged) expect(at).toBeLessThanOrEqual(lastIndex)
+  }
+
+  readUnlessLost(index: number): string {
+    try {
+      return this.readOne(index)
+    } catch {
+      return "lost"
+    }
   }
 
   isThere(entry: Entry): boolean {
