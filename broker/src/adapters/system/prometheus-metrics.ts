@@ -32,6 +32,9 @@ export interface PrometheusOptions {
   readonly withProcess: boolean
 }
 
+/** How often the delay of the event loop is sampled; each sample wakes the process. prom-client's own 10 ms cost 0.2 % of a core. */
+const LOOP_SAMPLE_MS = 200
+
 /** Queues on /metrics by default. */
 export const QUEUE_SERIES_MAX = 200
 
@@ -61,7 +64,9 @@ class PrometheusMetrics implements Metrics, MetricsPage {
     const labels = { version: options.version, commit: options.commit, node: String(options.nodeId) }
     const build = { name: "opencmq_build_info", help: "What runs here; always 1.", labelNames: Object.keys(labels) }
     new PromGauge({ ...build, registers: [this.registry] }).set(labels, 1)
-    if (options.withProcess) collectDefaultMetrics({ register: this.registry })
+    if (options.withProcess) {
+      collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS })
+    }
   }
 
   counter(name: CounterName, ...labels: readonly string[]): Counter {
