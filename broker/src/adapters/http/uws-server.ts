@@ -214,19 +214,6 @@ class UwsRequest implements HttpRequest {
   }
 }
 
-let dateSecond = 0
-let dateText = ""
-
-/** The time now as HTTP writes it; made once a second. */
-function httpDate(): string {
-  const second = Math.floor(Date.now() / 1000)
-  if (second !== dateSecond) {
-    dateSecond = second
-    dateText = new Date(second * 1000).toUTCString()
-  }
-  return dateText
-}
-
 class UwsExchange implements HttpExchange {
   listener: HttpListener | undefined
   /** Answered (perhaps not yet all bytes), or the client has gone. */
@@ -265,8 +252,6 @@ class UwsExchange implements HttpExchange {
     const isLast = reply.isLast === true || this.server.isClosing
     response.writeStatus(STATUS_LINES[reply.status] ?? String(reply.status))
     response.writeHeader("content-type", reply.contentType)
-    // As RFC 9110 asks and node:http does; clients with a wrong clock put it right by this.
-    response.writeHeader("date", httpDate())
     for (let index = 0; index + 1 < reply.headers.length; index += 2) {
       response.writeHeader(reply.headers[index] ?? "", reply.headers[index + 1] ?? "")
     }
