@@ -36,7 +36,7 @@ export function clusterStatusOf({ options, replica, addressOf, isConnected }: Cl
       role: isSelf ? status.role : nodeId === status.leaderId ? "leader" : "follower",
       httpAddress: address(nodeId),
       reachable: isSelf || isConnected(nodeId),
-      matchIndex: isSelf ? status.lastIndex : (known?.matchIndex ?? 0),
+      matchIndex: isSelf ? status.durableIndex : known?.matchIndex,
     }
   })
   return {

@@ -57,6 +57,12 @@ interface RoutedRequest {
   finished: boolean
 }
 
+interface CarriedCall {
+  readonly context: RequestContext
+  /** The connection it came over is gone. */
+  isLost: boolean
+}
+
 /** Longest time beyond its polling wait that a forwarded call is given to bring its answer home. */
 const HOMEWARD_MS = 500
 
@@ -84,8 +90,8 @@ export class RequestRouter {
   readonly #requests = new Map<number, RoutedRequest>()
   readonly #waiting = new Set<RoutedRequest>()
   readonly #deadlines = new DeadlineList<RoutedRequest>()
-  /** Long polls that this node carries out for other nodes, by node and their call id. */
-  readonly #carriedFor = new Map<string, RequestContext>()
+  /** Calls that this node carries out for other nodes, by node and their call id. */
+  readonly #carriedFor = new Map<string, CarriedCall>()
   #lastCallId = 0
   #stopping = false
 
@@ -156,8 +162,12 @@ export class RequestRouter {
     for (const routed of this.#requests.values()) {
       if (routed.place === "away" && routed.awayTo === peer) this.#attemptLost(routed)
     }
-    for (const [key, context] of this.#carriedFor) {
-      if (key.startsWith(`${String(peer)}/`)) cancelContext(context)
+    for (const [key, carried] of [...this.#carriedFor]) {
+      if (!key.startsWith(`${String(peer)}/`)) continue
+      // Its call ids are used again when that node comes back as a new process: the answer must not reach it then.
+      this.#carriedFor.delete(key)
+      carried.isLost = true
+      cancelContext(carried.context)
     }
   }
 
@@ -183,11 +193,16 @@ export class RequestRouter {
     }
     const key = `${String(peer)}/${String(call.callId)}`
     const context: RequestContext = { requestId: key, timeoutMs: call.timeoutMs, cancelled: false, onCancel: undefined }
-    this.#carriedFor.set(key, context)
+    const carried: CarriedCall = { context, isLost: false }
+    this.#carriedFor.set(key, carried)
     const local: LeaderCall<unknown> = {
       deadlineMs: this.#parts.clock.monotonicMs() + call.timeoutMs,
       cancel: undefined,
       done: (result) => {
+        if (carried.isLost) {
+          if (result !== RETRY) this.#giveBackMessages({ requestId: key, name: call.name, request: call.request }, result)
+          return
+        }
         this.#carriedFor.delete(key)
         answer(result === RETRY ? undefined : result)
       },
@@ -197,8 +212,8 @@ export class RequestRouter {
   }
 
   cancelCarried(peer: NodeId, callId: number): void {
-    const context = this.#carriedFor.get(`${String(peer)}/${String(callId)}`)
-    if (context !== undefined) cancelContext(context)
+    const carried = this.#carriedFor.get(`${String(peer)}/${String(callId)}`)
+    if (carried !== undefined) cancelContext(carried.context)
   }
 
   /** The answer to a call that was sent away; undefined = that node is not the leader (any more). */
@@ -305,20 +320,23 @@ export class RequestRouter {
   }
 
   #giveBack(routed: RoutedRequest, reply: AnyReply): void {
-    if (routed.name !== "receiveMessages" || !reply.ok || this.#stopping) return
+    const { name, request, context } = routed
+    this.#giveBackMessages({ requestId: context.requestId, name, request }, reply)
+  }
+
+  #giveBackMessages(
+    call: { readonly requestId: string; readonly name: LeaderUseCase; readonly request: unknown },
+    reply: AnyReply,
+  ): void {
+    if (call.name !== "receiveMessages" || !reply.ok || this.#stopping) return
     const { messages } = reply.value as ValueOf<"receiveMessages">
-    const { queueName } = routed.request as RequestOf<"receiveMessages">
+    const { queueName } = call.request as RequestOf<"receiveMessages">
     const handles = messages.map((message) => message.deliveryHandle)
     this.execute(
       "changeVisibility",
       { queueName, handles, visibilityTimeoutMs: 0 },
       {
-        context: {
-          requestId: `${routed.context.requestId}/give-back`,
-          timeoutMs: 5000,
-          cancelled: false,
-          onCancel: undefined,
-        },
+        context: { requestId: `${call.requestId}/give-back`, timeoutMs: 5000, cancelled: false, onCancel: undefined },
         done: () => undefined,
       },
     )

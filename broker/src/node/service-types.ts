@@ -76,7 +76,8 @@ export interface NodeStatus {
   readonly role: string
   readonly httpAddress: string
   readonly reachable: boolean
-  readonly matchIndex: number
+  /** Last entry known to be on that node's disk. Only the leader knows it of others: undefined = not known here. */
+  readonly matchIndex: number | undefined
 }
 
 export interface ClusterStatus {
