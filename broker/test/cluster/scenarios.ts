@@ -235,12 +235,14 @@ const fileSizeLimit: Scenario = {
 
 /** A node that could not write may end itself; that is its right, and it must come back. */
 async function awaitEndsAndRecover(context: RoundContext, nodeIds: readonly number[]): Promise<void> {
-  for (const id of nodeIds) {
-    // Ended already, or about to: not a surprise either way.
-    const at = context.cluster.unexpectedExits.findIndex(({ nodeId }) => nodeId === id)
-    if (at >= 0) context.cluster.unexpectedExits.splice(at, 1)
-  }
+  for (const id of nodeIds) takeExit(context.cluster, id)
   await recover(context)
+}
+
+/** An end that was to be expected is no surprise. */
+function takeExit(cluster: LocalCluster, nodeId: number): NodeExit | undefined {
+  const at = cluster.unexpectedExits.findIndex((each) => each.nodeId === nodeId)
+  return at < 0 ? undefined : cluster.unexpectedExits.splice(at, 1)[0]?.exit
 }
 
 const wipedFollower: Scenario = {
@@ -299,7 +301,7 @@ const damagedFile: Scenario = {
 async function exitBeforeReady(cluster: LocalCluster, nodeId: number): Promise<NodeExit | undefined> {
   const untilMs = performance.now() + READY_TIMEOUT_MS
   while (performance.now() < untilMs) {
-    const exit = await cluster.waitExit(nodeId, 100)
+    const exit = (await cluster.waitExit(nodeId, 100)) ?? takeExit(cluster, nodeId)
     if (exit !== undefined) return exit
     if (await cluster.isReady(nodeId)) return undefined
   }
