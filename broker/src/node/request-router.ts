@@ -200,7 +200,8 @@ export class RequestRouter {
       cancel: undefined,
       done: (result) => {
         if (carried.isLost) {
-          if (result !== RETRY) this.#giveBackMessages({ requestId: key, name: call.name, request: call.request }, result)
+          if (result !== RETRY)
+            this.#giveBackMessages({ requestId: key, name: call.name, request: call.request }, result)
           return
         }
         this.#carriedFor.delete(key)
