@@ -180,7 +180,17 @@ export class ClientCalls {
           oracle.registerRead((reply.value as ValueOf<"getQueueAttributes">).attributes.pollingWaitMs, askedMs)
         }
         return
-      default:
+      case "changeVisibility":
+      case "clearQueue":
+      case "clusterStatus":
+      case "createQueue":
+      case "deleteQueue":
+      case "listDeadLetterSources":
+      case "listQueues":
+      case "peekMessages":
+      case "rewindQueue":
+      case "setQueueAttributes":
+      case "unbindDeadLetterQueue":
         return
     }
   }

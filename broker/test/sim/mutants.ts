@@ -11,11 +11,15 @@ import { QueueMachine } from "../../src/core/queue/queue-machine.ts"
 import type { Command } from "../../src/core/queue/command.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
 import type { Clock, LogEvents, LogStore } from "../../src/ports.ts"
+import type { LogMutation } from "../../src/adapters/log/log-options.ts"
+import { openMutantLog } from "../../src/adapters/log/mutant-log.ts"
 import { createMutantRaft } from "../paper/kit/mutant-raft.ts"
 import { QUIET_NETWORK } from "./sim-network.ts"
 import type { NetworkSettings } from "./sim-network.ts"
 import type { Mutation } from "./sim-cluster.ts"
-import type { FaultClass, SwarmOverride } from "./swarm.ts"
+import { HEALTHY_DISK } from "./sim-disk.ts"
+import type { DiskSettings } from "./sim-disk.ts"
+import type { FaultClass, Swarm, SwarmOverride } from "./swarm.ts"
 
 export interface Mutant {
   readonly name: string
@@ -58,6 +62,45 @@ function machineMutant(name: MachineMutant, focus: Focus): Mutant {
 const CRASHES = { faults: faults("kills", "powerCuts", "killAll") }
 const CUTS = { faults: faults("network", "partitions"), network: LOSSY }
 
+const SNAPSHOTS = {
+  faults: faults("powerCuts", "partitions"),
+  checkpointBytes: 1024,
+  checkpointTicks: 10,
+  keptForFollowersBytes: 0,
+  faultEveryMs: 1500,
+} as const
+const SLOW_DISK: DiskSettings = { ...HEALTHY_DISK, meanSyncMs: 40, slowSync: 0.1 }
+/** Many short leaderships, with entries that only some have. */
+const TURBULENT = {
+  faults: faults("network", "partitions", "kills", "pauses"),
+  network: network({ meanDelayMs: 40, loss: 0.05 }),
+  nodeCount: 5,
+  faultEveryMs: 1500,
+  tickMs: 50,
+  electionTicks: 16,
+  heartbeatTicks: 2,
+} as const
+const TINY: Swarm["raft"] = {
+  maxAppendBytes: 1,
+  maxInflightMessages: 1,
+  maxInflightEntriesBytes: 1024,
+  cacheBytes: 24 << 20,
+  maxApplyBytes: 8 << 20,
+  maxUncommittedBytes: 64 << 20,
+}
+
+function logMutant(name: LogMutation, focus: Focus): Mutant {
+  return mutant(
+    `log: ${name}`,
+    () => ({
+      openLog: (setup, done) => {
+        openMutantLog({ setup, mutations: [name] }, done)
+      },
+    }),
+    focus,
+  )
+}
+
 export const MUTANTS: readonly Mutant[] = [
   // --- consensus
   raftMutant("selfCountBeforeSync", { faults: faults("slowDisk") }),
@@ -65,22 +108,13 @@ export const MUTANTS: readonly Mutant[] = [
   raftMutant("voteNotPersisted", CRASHES),
   raftMutant("termNotPersisted", CRASHES),
   raftMutant("upToDateOffByOne", CUTS),
-  raftMutant("commitOldTermByCount", {
-    faults: faults("network", "partitions", "kills"),
-    network: LOSSY,
-    maxSeeds: 100,
-  }),
+  raftMutant("commitOldTermByCount", { ...TURBULENT, maxSeeds: 60 }),
   raftMutant("truncateWithoutConflict", CUTS),
-  raftMutant("commitBeyondLastNew", CUTS),
+  raftMutant("commitBeyondLastNew", { ...TURBULENT, raft: TINY, maxSeeds: 60 }),
   raftMutant("matchLoweredByLateReply", CUTS),
   raftMutant("readIndexWithoutRound", { faults: faults("partitions", "pauses") }),
   raftMutant("readIndexBeforeNoOp", { faults: faults("partitions", "kills", "pauses") }),
-  raftMutant("suffixDroppedOnInstall", { faults: faults("network", "kills"), network: LOSSY }),
-  raftMutant("lateWriteAcknowledgesOverwritten", {
-    faults: faults("network", "partitions", "slowDisk"),
-    network: LOSSY,
-    maxSeeds: 100,
-  }),
+  raftMutant("lateWriteAcknowledgesOverwritten", { ...TURBULENT, disk: SLOW_DISK, maxSeeds: 60 }),
   raftMutant("noPreVote", { faults: faults() }),
   raftMutant("noCheckQuorum", { faults: faults("partitions") }),
 
@@ -89,11 +123,20 @@ export const MUTANTS: readonly Mutant[] = [
   machineMutant("receiveCountNotInLog", { faults: faults() }),
   machineMutant("deadLetterMoveAsTwoEntries", { faults: faults("kills") }),
   machineMutant("batchHalfApplied", { faults: faults() }),
-  machineMutant("retentionIgnoresNow", { faults: faults() }),
   machineMutant("visibilityEndsEarly", { faults: faults() }),
   machineMutant("rewindDropsFront", { faults: faults() }),
   machineMutant("deliveryNumberReused", { faults: faults() }),
   machineMutant("deduplicationMissingInSnapshot", { faults: faults("kills"), workload: { ...BUSY, withClientId: 1 } }),
+
+  // --- the log
+  logMutant("ackBeforeSync", { faults: faults("kills", "powerCuts"), maxSeeds: 20 }),
+  logMutant("retrySyncAfterEio", { faults: faults("syncErrors", "powerCuts"), faultEveryMs: 1500, maxSeeds: 40 }),
+  logMutant("shortWriteIgnored", {
+    faults: faults("fullDisk", "syncErrors", "kills"),
+    faultEveryMs: 1500,
+    maxSeeds: 40,
+  }),
+  logMutant("snapshotWithoutDirectorySync", { ...SNAPSHOTS, maxSeeds: 60 }),
 
   // --- wrappers
   mutant("ackBeforeSync wrapper", () => ({ wrapLog: ackAtOnce }), { faults: faults("kills", "powerCuts") }),
@@ -140,6 +183,7 @@ function bound(log: LogStore): LogStore {
     drop: log.drop.bind(log),
     rewrite: log.rewrite.bind(log),
     stageEntries: log.stageEntries.bind(log),
+    sealStaged: log.sealStaged.bind(log),
     discardStaged: log.discardStaged.bind(log),
     reset: log.reset.bind(log),
     repair: log.repair.bind(log),

@@ -162,7 +162,7 @@ export class Nemesis {
     world.marks.hit(`partition: ${shape}`)
     world.note(() => `partition ${shape} for ${durationMs.toFixed(0)} ms`)
     const order = shuffled(this.#random, nodes)
-    const leader = this.#cluster.leader() ?? (order[0] as SimNode)
+    const leader = this.#cluster.leader() ?? order[0]
     const cut = (from: SimNode | undefined, to: SimNode | undefined): void => {
       if (from !== undefined && to !== undefined && from !== to) network.setBlocked(from.nodeId, to.nodeId, true)
     }

@@ -40,6 +40,12 @@ class NodeRecord {
   checkedCommit: LogIndex = 0
   seenApplied: LogIndex = 0
   seenRole = "follower"
+  seenAtMs = 0
+  /** For how long it has led a term that is over, while it could act (pauses not counted). */
+  staleMs = 0
+  /** What it knew of its followers when it was last looked at, in `matchTerm`. */
+  matchTerm: Term = 0
+  readonly match = new Map<NodeId, LogIndex>()
   /** Votes by term, over all lives. */
   readonly votes = new Map<Term, NodeId>()
 
@@ -59,6 +65,10 @@ export interface RaftCheckerUser {
 }
 
 const KEY_TERMS = 1_000_000
+/** Between two steps of a node that is not paused: it ticks at least every 400 ms. */
+const PAUSE_MS = 1000
+/** Several times the longest election timeout, at half speed. */
+const STALE_LEADER_MS = 12_000
 
 export class RaftChecker {
   readonly #world: World
@@ -67,7 +77,10 @@ export class RaftChecker {
   readonly #known = new Map<number, KnownEntry>()
   /** Terms of committed entries by index; the history that nobody may change. */
   readonly #committedTerms: Term[] = [0]
+  /** In which term each was seen committed first, by index; never falls. */
+  readonly #committedInTerms: Term[] = [0]
   readonly #leaders = new Map<Term, NodeId>()
+  #highestTerm: Term = 0
   #checks = 0
 
   constructor(world: World, user: RaftCheckerUser) {
@@ -82,7 +95,7 @@ export class RaftChecker {
 
   /** Of any leader so far. */
   get highestTerm(): Term {
-    return Math.max(0, ...this.#leaders.keys())
+    return this.#highestTerm
   }
 
   get checkCount(): number {
@@ -138,6 +151,18 @@ export class RaftChecker {
     node.checkedCommit = 0
     node.seenApplied = 0
     node.seenRole = "follower"
+    node.staleMs = 0
+    node.match.clear()
+  }
+
+  /** A node could not read back what its log should hold. Said in the trace; what clients are told is judged elsewhere. */
+  unreadable(nodeId: NodeId, what: string): void {
+    this.#world.marks.hit("log: something could not be read")
+    this.note(nodeId, () => `cannot read ${what}`)
+  }
+
+  note(nodeId: NodeId, text: () => string): void {
+    this.#world.note(() => `n${String(nodeId)} ${text()}`)
   }
 
   written(nodeId: NodeId, write: LogWrite): void {
@@ -231,7 +256,8 @@ export class RaftChecker {
     if (status.role !== node.seenRole) this.#roleChanged(node, status)
     node.seenCommit = status.commitIndex
     if (status.commitIndex > node.checkedCommit) this.#commitRose(node, raft, status.commitIndex)
-    if (status.role === "leader" && this.#checks % 16 === 0) this.#checkMatch(node, status)
+    this.#checkStaleLeader(node, status)
+    if (status.role === "leader" && this.#checks % 4 === 0) this.#checkMatch(node, status)
   }
 
   /** A frame leaves a node: nothing it promises may be less than durable. */
@@ -348,7 +374,9 @@ export class RaftChecker {
       this.#fail("one leader a term", node, `term ${String(status.term)} already has leader ${String(other)}`)
     }
     this.#leaders.set(status.term, node.nodeId)
-    const last = this.committedIndex
+    this.#highestTerm = Math.max(this.#highestTerm, status.term)
+    // A paused candidate may win an old term long after newer ones: it owes only what was committed before its term.
+    const last = this.#committedInTerms.findLastIndex((committedIn) => committedIn < status.term)
     const term = this.#committedTerms[last] ?? 0
     if (last > node.writtenBase && node.writtenTerms[last] !== term) {
       this.#fail("leader completeness", node, `leads term ${String(status.term)} without committed ${at(last, term)}`)
@@ -391,13 +419,31 @@ export class RaftChecker {
       return
     }
     this.#committedTerms[index] = term
+    this.#committedInTerms[index] = Math.max(this.#committedInTerms[index - 1] ?? 0, node.seenTerm)
     this.#world.mix(index)
     this.#world.mix(term)
     this.#user.committed(known.entry)
   }
 
+  /** Check-quorum: a leader that the others have replaced cannot go on for long. */
+  #checkStaleLeader(node: NodeRecord, status: RaftStatus): void {
+    const gapMs = this.#world.nowMs - node.seenAtMs
+    node.seenAtMs = this.#world.nowMs
+    if (status.role !== "leader" || status.term >= this.#highestTerm) node.staleMs = 0
+    else if (gapMs < PAUSE_MS) node.staleMs += gapMs
+    if (node.staleMs > STALE_LEADER_MS)
+      this.#fail("a replaced leader steps down", node, `still leads term ${String(status.term)}`)
+  }
+
   #checkMatch(node: NodeRecord, status: RaftStatus): void {
     if (this.#leaders.get(status.term) !== node.nodeId) return
+    if (node.matchTerm !== status.term) node.match.clear()
+    node.matchTerm = status.term
+    for (const { nodeId, matchIndex } of status.peers) {
+      if (matchIndex < (node.match.get(nodeId) ?? 0))
+        this.#fail("match never falls in a term", node, `of n${String(nodeId)}`)
+      node.match.set(nodeId, matchIndex)
+    }
     for (const peer of status.peers) {
       const follower = this.#nodes.get(peer.nodeId)
       if (follower === undefined) continue

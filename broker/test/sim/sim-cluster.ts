@@ -15,6 +15,7 @@ import { NODE_DEFAULTS } from "../../src/node/node-options.ts"
 import type { NodeOptions } from "../../src/node/node-options.ts"
 import type { Metrics } from "../../src/node/metrics.ts"
 import { openSegmentedLog } from "../../src/adapters/log/segmented-log.ts"
+import type { OpenedLog } from "../../src/adapters/log/segmented-log.ts"
 import type { SegmentedLogSetup } from "../../src/adapters/log/log-options.ts"
 import type { Done, Logger, LogEvents, LogRecovery, LogStore, NodeId, PeerEvents } from "../../src/ports.ts"
 import { QueueOracle } from "./queue-oracle.ts"
@@ -40,15 +41,14 @@ export interface Mutation {
   readonly wrapParts?: (parts: BrokerNodeParts) => BrokerNodeParts
 }
 
-export type OpenLog = (
-  setup: SegmentedLogSetup,
-  done: Done<{ readonly log: LogStore; readonly recovery: LogRecovery }>,
-) => void
+export type OpenLog = (setup: SegmentedLogSetup, done: Done<OpenedLog>) => void
 
 export type CrashKind = "kill" | "powerCut"
 
 /** How long a supervisor waits before it starts a node that ended by itself. */
 const SUPERVISOR_MS = { least: 100, most: 3000 }
+/** As the process does it. */
+const LOG_TICK_MS = 1000
 /** So often, in world time, the state of a node that has applied something is compared with the books. */
 const COMPARE_EVERY_MS = 5000
 
@@ -231,6 +231,7 @@ export class SimCluster {
     const options = this.#options(node.nodeId)
     const timers = new SimTimers(incarnation, node.clock)
     const isCurrent = (): boolean => incarnation.isAlive()
+    const createRaft = this.#mutation.createRaft ?? ((raftOptions) => new Raft(raftOptions))
     const parts: BrokerNodeParts = {
       options,
       clock: node.clock,
@@ -248,7 +249,7 @@ export class SimCluster {
       fatal: (error) => {
         this.#endedByItself(node, incarnation, error)
       },
-      ...(this.#mutation.createRaft === undefined ? {} : { createRaft: this.#mutation.createRaft }),
+      createRaft: (raftOptions) => createRaft({ ...raftOptions, ...this.swarm.raft }),
       ...(this.#mutation.machine === undefined
         ? {}
         : { createMachine: (limits: MachineLimits) => new QueueMachine(limits, this.#mutation.machine) }),
@@ -303,9 +304,12 @@ export class SimCluster {
     const open: OpenLog = this.#mutation.openLog ?? openSegmentedLog
     open(setup, (error, opened) => {
       if (error !== undefined) {
-        done(error, opened)
+        done(error, undefined as never)
         return
       }
+      timers.every(LOG_TICK_MS, () => {
+        opened.log.tick()
+      })
       this.raft.opened(node.nodeId, opened.recovery)
       this.world.note(() => {
         const { baseIndex, lastIndex, damaged, ambiguousTail, hardState } = opened.recovery
@@ -384,6 +388,3 @@ const NO_METRICS: Metrics = {
   onScrape: () => undefined,
   setQueues: () => undefined,
 }
-
-/** A Raft whose seam has the given switches on, for mutants. */
-export type RaftConstructor = typeof Raft

@@ -2,6 +2,7 @@
  * What one seed looks like: which faults are on, how hard, how long, and what the clients do. Drawn from the seed and
  * from nothing else. A quarter of the seeds has no fault at all: a checker that has never been quiet proves nothing.
  */
+import type { RaftOptions } from "../../src/core/raft/options.ts"
 import type { Random } from "../../src/core/random.ts"
 import { HEALTHY_DISK } from "./sim-disk.ts"
 import type { DiskSettings } from "./sim-disk.ts"
@@ -42,6 +43,16 @@ export interface Swarm {
   readonly keptForFollowersBytes: number
   readonly network: NetworkSettings
   readonly disk: DiskSettings
+  /** Limits of the core, often far smaller than in production, so that their edges are met. */
+  readonly raft: Pick<
+    RaftOptions,
+    | "maxAppendBytes"
+    | "maxInflightMessages"
+    | "maxInflightEntriesBytes"
+    | "cacheBytes"
+    | "maxApplyBytes"
+    | "maxUncommittedBytes"
+  >
   /** Mean time between two faults of one class. */
   readonly faultEveryMs: number
   readonly workload: WorkloadSettings
@@ -89,7 +100,7 @@ function drawSizes(random: Random): Omit<Swarm, "faults" | "network" | "disk" | 
   return {
     nodeCount: chance(random, 0.15) ? 5 : 3,
     safetyMs: between(random, 60_000, 150_000),
-    idleMs: chance(random, 0.5) ? between(random, 60_000, 400_000) : 0,
+    idleMs: chance(random, 0.6) ? between(random, 60_000, 600_000) : 0,
     tickMs,
     // 0.8 to 1.4 s, whatever a tick is: the liveness phase demands a leader within 5 s.
     electionTicks: Math.max(4, Math.round(between(random, 800, 1400) / tickMs)),
@@ -98,7 +109,19 @@ function drawSizes(random: Random): Omit<Swarm, "faults" | "network" | "disk" | 
     checkpointBytes: pick(random, [4 << 10, 32 << 10, 128 << 10]),
     checkpointTicks: pick(random, [20, 100, 400]),
     keptForFollowersBytes: pick(random, [0, 64 << 10, 1 << 20]),
+    raft: drawRaftLimits(random),
     faultEveryMs: pick(random, [5_000, 10_000, 20_000, 40_000]),
+  }
+}
+
+function drawRaftLimits(random: Random): Swarm["raft"] {
+  return {
+    maxAppendBytes: pick(random, [1, 512, 4096, 2 << 20]),
+    maxInflightMessages: pick(random, [1, 4, 256]),
+    maxInflightEntriesBytes: pick(random, [1024, 64 << 10, 16 << 20]),
+    cacheBytes: pick(random, [0, 4096, 24 << 20]),
+    maxApplyBytes: pick(random, [1, 1024, 8 << 20]),
+    maxUncommittedBytes: pick(random, [8 << 10, 64 << 20, 64 << 20]),
   }
 }
 

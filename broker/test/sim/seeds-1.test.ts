@@ -1,0 +1,3 @@
+import { testSeeds } from "./seeds-under-test.ts"
+
+testSeeds(1, 200)
