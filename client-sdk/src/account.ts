@@ -2,6 +2,7 @@
  * The way in: endpoints, keys, and what concerns no single queue. One `Account` a program is enough; it keeps the
  * connections, the retry budget and what is known about the endpoints.
  */
+import { checkOptions, checkString, typeError } from "./argument-check.ts"
 import { AttemptRunner } from "./attempt-runner.ts"
 import { Caller } from "./caller.ts"
 import type { CallOptions } from "./caller.ts"
@@ -83,8 +84,13 @@ export class Account {
   readonly #clock: Clock
   readonly #random: () => number
 
-  /** Opens no connection yet. @throws CmqError `argumentInvalid` for endpoints that are none. */
+  /**
+   * Opens no connection yet.
+   *
+   * @throws TypeError when endpoints or keys are missing; CmqError `argumentInvalid` for endpoints that are none.
+   */
   constructor(options: AccountOptions) {
+    checkAccountOptions(options)
     if (options.endpoints.length === 0) throw argumentInvalid("an account needs at least one endpoint")
     const clock = options.clock ?? systemClock
     const transport = options.transport ?? new HttpTransport({ clock })
@@ -121,7 +127,11 @@ export class Account {
     })
   }
 
-  /** A queue by name; asks nobody anything. @throws CmqError `argumentInvalid` when no queue can have that name. */
+  /**
+   * A queue by name; asks nobody anything.
+   *
+   * @throws CmqError `argumentInvalid` when no queue can have that name; TypeError when it is no string.
+   */
   queue(name: string): Queue {
     return new Queue(name, { caller: this.#caller, clock: this.#clock, random: this.#random })
   }
@@ -212,6 +222,17 @@ export class Account {
     })
     return fields
   }
+}
+
+function checkAccountOptions(options: AccountOptions): void {
+  checkOptions("the options of an Account", options)
+  const endpoints: unknown = options.endpoints
+  if (!Array.isArray(endpoints)) {
+    throw typeError("endpoints", 'an array of addresses like "http://127.0.0.1:7070"', endpoints)
+  }
+  for (const [index, endpoint] of endpoints.entries()) checkString(`endpoints[${String(index)}]`, endpoint)
+  checkString("secretId", options.secretId)
+  checkString("secretKey", options.secretKey)
 }
 
 function readQueueList(fields: Fields): QueueList {

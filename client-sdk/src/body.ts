@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import type { MessageAttribute } from "@opencmq/proto"
+import { typeError } from "./argument-check.ts"
 import { argumentInvalid } from "./cmq-error.ts"
 import { listOf } from "./reply-fields.ts"
 
@@ -31,9 +32,10 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 /**
  * A body and its attributes as they travel.
  *
- * @throws CmqError `argumentInvalid` for a string with half a surrogate pair.
+ * @throws CmqError `argumentInvalid` for a string with half a surrogate pair; TypeError for what is no body at all.
  */
 export function encodeBody(body: string | Uint8Array, attributes: MessageAttributes | undefined): WireBody {
+  checkBody(body)
   const wireAttributes = attributes === undefined ? [] : encodeAttributes(attributes)
   if (typeof body === "string") {
     if (LONE_SURROGATE.test(body)) throw argumentInvalid("the body has half a surrogate pair, which is not text")
@@ -44,6 +46,15 @@ export function encodeBody(body: string | Uint8Array, attributes: MessageAttribu
   const text = buffer.toString("base64")
   const mark = { name: BODY_ENCODING_ATTRIBUTE, type: "string", value: textEncoder.encode(BASE64) } as const
   return { text, bytes: text.length, attributes: [...wireAttributes, mark] }
+}
+
+function checkBody(given: unknown): void {
+  if (typeof given === "string" || given instanceof Uint8Array) return
+  throw typeError(
+    "the body of a message",
+    "a string or a Uint8Array (JSON.stringify makes a string of an object)",
+    given,
+  )
 }
 
 function encodeAttributes(attributes: MessageAttributes): MessageAttribute[] {

@@ -51,7 +51,10 @@ export type CmqErrorFields = Readonly<{
   cause?: unknown
 }>
 
-/** Why a call failed. Every promise of the SDK rejects with this, or with `AbortError` when its signal was aborted. */
+/**
+ * Why a call failed. Every promise of the SDK rejects with this, or with `AbortError` when its signal was aborted. Only
+ * mistakes in the calling program are something else: `TypeError` and `RangeError`, see `argument-check.ts`.
+ */
 export class CmqError extends Error {
   /** Name in the error table, or one of `LocalErrorName`; the thing to branch on. */
   override readonly name: CmqErrorName

@@ -1,9 +1,9 @@
 /**
- * Options of the two ways to consume, their defaults, and what they share: where errors go that no promise carries.
+ * Options of the two ways to consume, and their defaults.
  */
 import { LIMITS } from "@opencmq/proto"
+import { checkOptions, checkRange } from "./argument-check.ts"
 import type { Clock } from "./clock.ts"
-import { argumentInvalid } from "./cmq-error.ts"
 import type { Message } from "./message.ts"
 import type { Poll } from "./message-feed.ts"
 
@@ -11,7 +11,8 @@ import type { Poll } from "./message-feed.ts"
 export type ConsumerErrorContext = Readonly<{
   /**
    * `receive`: a poll failed, the next one comes after a pause. `handler`: it threw. `delete`, `retry`: settling
-   * failed; unless it was applied, the message comes back when its visibility timeout ends. `extend`: an extension
+   * failed; unless it was applied, the message comes back when its visibility timeout ends. `retry` too:
+   * `retryDelaySeconds` threw or gave no number, the default is used. `extend`: an extension
    * failed and will be tried again. `lost`: the message is no longer ours, its handler's signal was aborted.
    */
   during: "receive" | "handler" | "delete" | "retry" | "extend" | "lost"
@@ -31,7 +32,7 @@ export type FetchOptions = Readonly<{
   maxProcessingSeconds?: number
   /** Ends it when aborted. */
   signal?: AbortSignal
-  /** Default: a process warning for each. */
+  /** Default: process warnings, the same one at most once a minute, with a count. */
   onError?: ConsumerErrorHook
 }>
 
@@ -48,28 +49,13 @@ export type FetchSettings = Readonly<{
 /**
  * Fills in the defaults.
  *
- * @throws CmqError `argumentInvalid` for a time outside its range.
+ * @throws TypeError for options that are no object, RangeError for a time outside its range.
  */
 export function fetchSettings(options: FetchOptions): FetchSettings {
+  checkOptions("options", options)
   const visibilityTimeoutSeconds = options.visibilityTimeoutSeconds ?? LIMITS.visibilityTimeoutSeconds.default
   checkRange("visibilityTimeoutSeconds", visibilityTimeoutSeconds, LIMITS.visibilityTimeoutSeconds)
   const waitSeconds = options.waitSeconds ?? 20
   checkRange("waitSeconds", waitSeconds, LIMITS.pollingWaitSeconds)
   return { visibilityTimeoutSeconds, waitSeconds, maxProcessingMs: (options.maxProcessingSeconds ?? 3_600) * 1_000 }
-}
-
-/** @throws CmqError `argumentInvalid` unless the value is a whole number within the range. */
-export function checkRange(name: string, value: number, range: Readonly<{ min: number; max: number }>): void {
-  if (Number.isInteger(value) && value >= range.min && value <= range.max) return
-  throw argumentInvalid(`${name} is a whole number from ${String(range.min)} to ${String(range.max)}`)
-}
-
-/** Calls a user's hook; an error in it must not end the loop that reports. */
-export function reportError(hook: ConsumerErrorHook | undefined, error: unknown, context: ConsumerErrorContext): void {
-  try {
-    if (hook !== undefined) hook(error, context)
-    else process.emitWarning(`${context.during}: ${String(error)}`, "OpenCmqConsumerWarning")
-  } catch (thrown) {
-    process.emitWarning(`onError threw: ${String(thrown)}`, "OpenCmqConsumerWarning")
-  }
 }

@@ -53,7 +53,7 @@ test("a handler that resolves deletes its message, one that throws gives it back
     if (message.body === "m1" && message.dequeueCount === 1) throw new Error("not yet")
     return Promise.resolve([] as unknown as void)
   }) satisfies MessageHandler
-  const consumer = consume({ concurrency: 1 }, handler)
+  const consumer = consume({ concurrency: 1, retryDelaySeconds: 0 }, handler)
   await server.until(() => server.bodiesOf("orders").length === 0)
   expect(await consumer.stop()).toMatchObject({ givenBack: 0, abandoned: 0 })
   expect([...seen].sort()).toEqual(["m0", "m1", "m1", "m2"])
@@ -458,9 +458,13 @@ test("options outside their range are refused", async () => {
     { concurrency: 1.5 },
     { visibilityTimeoutSeconds: 0 },
     { waitSeconds: 31 },
+    { retryDelaySeconds: -1 },
   ]) {
-    expect(() => consume(options, () => undefined)).toThrow(CmqError)
+    expect(() => consume(options, () => undefined)).toThrow(RangeError)
   }
+  expect(() => consume({ concurrency: 0 }, () => undefined)).toThrow(
+    "concurrency must be a whole number from 1 to 10000; given was 0",
+  )
   account.close()
 })
 
@@ -476,5 +480,60 @@ test("a message given back while stopping is never handed to a poll of the same 
   open()
   expect(await stopped).toEqual({ finished: 1, givenBack: 2, abandoned: 0 })
   expect(await queue.receiveBatch({ waitSeconds: 0 })).toHaveLength(2)
+  account.close()
+})
+
+test("a handler that always throws sees its message again after growing delays, not at once", async () => {
+  await using server = await ScriptedServer.start()
+  const { account, consume } = await stage(server, 1)
+  const consumer = consume({ concurrency: 1 }, () => {
+    throw new Error("never")
+  })
+  for (let failure = 1; failure <= 9; failure++) {
+    await eventually(() => consumer.counters.retried === failure)
+    // It stays hidden: were it not, the long poll would have brought it.
+    expect(server.state.queue("orders")?.counts(server.state.nowMs).activeMsgNum).toBe(0)
+    server.advance(60_000)
+  }
+  const delays = server.requestsOf("ChangeMessageVisibility").map((each) => each.params.get("visibilityTimeout"))
+  // The account's `random` gives 0: the shorter end of each range.
+  expect(delays.slice(0, 9)).toEqual(["1", "1", "2", "4", "8", "16", "30", "30", "30"])
+  await consumer.stop()
+  account.close()
+})
+
+test("the delay after a failure is the user's: a number, a function, and the default where it gives none", async () => {
+  await using server = await ScriptedServer.start()
+  const { account, consume, reported } = await stage(server, 1)
+  const given = [7, 2.5, 1e9, Number.NaN, -1]
+  const consumer = consume(
+    { concurrency: 1, retryDelaySeconds: (message) => given[message.dequeueCount - 1] ?? 0 },
+    () => {
+      throw new Error("never")
+    },
+  )
+  for (let failure = 1; failure <= given.length; failure++) {
+    await eventually(() => consumer.counters.retried === failure)
+    server.advance(43_200_000)
+  }
+  await consumer.stop()
+  const delays = server.requestsOf("ChangeMessageVisibility").map((each) => each.params.get("visibilityTimeout"))
+  expect(delays.slice(0, given.length)).toEqual(["7", "3", "43200", "4", "8"])
+  expect(reported.filter((each) => each.during === "retry")).toMatchObject([
+    { error: { message: "retryDelaySeconds must give a number of seconds, 0 or more; it gave NaN" } },
+    { error: { message: "retryDelaySeconds must give a number of seconds, 0 or more; it gave -1" } },
+  ])
+  account.close()
+})
+
+test("a consumer without a handler is refused at once", async () => {
+  await using server = await ScriptedServer.start()
+  const { account, queue } = await stage(server, 0)
+  const consumer = queue.consumer.bind(queue) as (...given: unknown[]) => unknown
+  const wanted = "handler, the second argument of queue.consumer(options, handler), must be a function"
+  expect(() => consumer({ concurrency: 5 })).toThrow(new TypeError(`${wanted}; given was undefined`))
+  expect(() => consumer(() => undefined)).toThrow(new TypeError("options must be an object; given was a function"))
+  expect(() => consumer({ retryDelaySeconds: "5" }, () => undefined)).toThrow(TypeError)
+  expect(server.requestsOf("BatchReceiveMessage")).toHaveLength(0)
   account.close()
 })

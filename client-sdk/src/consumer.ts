@@ -9,12 +9,16 @@
  * - `stop` ends the polls, gives back what was not begun, and waits for the handlers.
  */
 import { onAbort, pause } from "./abort.ts"
+import { checkRange, typeError } from "./argument-check.ts"
 import { CmqError } from "./cmq-error.ts"
-import { checkRange, fetchSettings, reportError } from "./consumer-options.ts"
+import { fetchSettings } from "./consumer-options.ts"
 import type { ConsumerErrorContext, ConsumerTools, FetchOptions, FetchSettings } from "./consumer-options.ts"
+import { ErrorReporter } from "./error-reporter.ts"
 import { Lease } from "./lease.ts"
 import type { Message } from "./message.ts"
 import { MessageFeed } from "./message-feed.ts"
+import { backoffSeconds, checkRetryDelay, wholeDelaySeconds } from "./redelivery-delay.ts"
+import type { RetryDelay } from "./redelivery-delay.ts"
 
 /** Options of a consumer. */
 export type ConsumerOptions = FetchOptions &
@@ -24,10 +28,11 @@ export type ConsumerOptions = FetchOptions &
     /** Messages fetched ahead of their handlers: 0 to 1,024, default 0. */
     prefetch?: number
     /**
-     * When a handler threw: how long the message stays hidden before it is received again, seconds, 0 to 43,200;
-     * default 0 = at once. A function may look at `message.dequeueCount`.
+     * When a handler threw: how long the message stays hidden before it is received again, seconds, 0 to 43,200, or
+     * a function that may look at `message.dequeueCount`. 0 = at once, which makes a hot loop of a message that nobody
+     * can work with. Default: 1, 2, 4 … 60 s by `dequeueCount`, each less up to its half.
      */
-    retryDelaySeconds?: number | ((message: Message, error: unknown) => number)
+    retryDelaySeconds?: RetryDelay
   }>
 
 /**
@@ -86,6 +91,7 @@ const GIVE_BACK_MS_MIN = 1_000
 export class Consumer {
   readonly #order: ConsumerOrder
   readonly #settings: FetchSettings
+  readonly #reporter: ErrorReporter
   readonly #feed: MessageFeed
   readonly #concurrency: number
   readonly #counters = { received: 0, deleted: 0, retried: 0, lost: 0, undecided: 0, extended: 0 }
@@ -96,15 +102,18 @@ export class Consumer {
   #finishedWhileStopping = 0
   readonly #removeAbortListener: () => void
 
-  /** @throws CmqError `argumentInvalid` for an option outside its range. */
+  /** @throws TypeError without a handler or for options that are no object, RangeError for one outside its range. */
   constructor(order: ConsumerOrder) {
     const { options, tools } = order
+    this.#settings = fetchSettings(options)
+    checkHandler(order.handler)
+    checkRetryDelay(options.retryDelaySeconds)
     const { concurrency = 10, prefetch = 0 } = options
     checkRange("concurrency", concurrency, CONCURRENCY)
     checkRange("prefetch", prefetch, PREFETCH)
     const capacity = concurrency + prefetch
     this.#order = order
-    this.#settings = fetchSettings(options)
+    this.#reporter = new ErrorReporter(options.onError, tools.clock)
     this.#concurrency = concurrency
     this.#feed = new MessageFeed({
       ...tools,
@@ -257,7 +266,7 @@ export class Consumer {
       // A handler may have settled its message itself.
       if (message.settled === undefined) {
         if (failure === undefined) await message.delete()
-        else await message.retry({ delaySeconds: this.#retryDelaySeconds(message, failure.error) })
+        else await message.retry({ delaySeconds: this.#retryDelaySeconds(lease, failure.error) })
       }
       this.#counters[message.settled === "deleted" ? "deleted" : "retried"] += 1
     } catch (thrown) {
@@ -266,9 +275,21 @@ export class Consumer {
     }
   }
 
-  #retryDelaySeconds(message: Message, error: unknown): number {
-    const { retryDelaySeconds = 0 } = this.#order.options
-    return typeof retryDelaySeconds === "function" ? retryDelaySeconds(message, error) : retryDelaySeconds
+  #retryDelaySeconds(lease: Lease, error: unknown): number {
+    const { message } = lease
+    const { options, tools } = this.#order
+    const { retryDelaySeconds } = options
+    if (typeof retryDelaySeconds === "number") return retryDelaySeconds
+    if (retryDelaySeconds !== undefined) {
+      try {
+        return wholeDelaySeconds(retryDelaySeconds(message, error))
+      } catch (thrown) {
+        this.#report(thrown, { during: "retry", message })
+      }
+    }
+    // Interrupted by the stop, not failed: another consumer may have it at once.
+    if (this.#stopping !== undefined && lease.signal.aborted) return 0
+    return backoffSeconds(message.dequeueCount, tools.random())
   }
 
   async #giveBack(message: Message, timeoutMs: number): Promise<void> {
@@ -287,6 +308,11 @@ export class Consumer {
   }
 
   #report(error: unknown, context: ConsumerErrorContext): void {
-    reportError(this.#order.options.onError, error, context)
+    this.#reporter.report(error, context)
   }
+}
+
+function checkHandler(handler: unknown): void {
+  if (typeof handler === "function") return
+  throw typeError("handler, the second argument of queue.consumer(options, handler),", "a function", handler)
 }

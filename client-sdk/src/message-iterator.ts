@@ -3,8 +3,10 @@
  * when the loop is left.
  */
 import { onAbort } from "./abort.ts"
-import { checkRange, fetchSettings, reportError } from "./consumer-options.ts"
+import { checkRange } from "./argument-check.ts"
+import { fetchSettings } from "./consumer-options.ts"
 import type { ConsumerErrorContext, ConsumerTools, FetchOptions, FetchSettings } from "./consumer-options.ts"
+import { ErrorReporter } from "./error-reporter.ts"
 import { Lease } from "./lease.ts"
 import type { Message } from "./message.ts"
 import { MessageFeed } from "./message-feed.ts"
@@ -30,7 +32,7 @@ const DONE: IteratorResult<Message, undefined> = { done: true, value: undefined 
 
 /** Made by `Queue.consume`. Ends, without an error, when its signal is aborted. */
 export class MessageIterator implements AsyncIterableIterator<Message, undefined> {
-  readonly #options: ConsumeOptions
+  readonly #reporter: ErrorReporter
   readonly #tools: ConsumerTools
   readonly #settings: FetchSettings
   readonly #concurrency: number
@@ -43,13 +45,13 @@ export class MessageIterator implements AsyncIterableIterator<Message, undefined
   #closing: Promise<void> | undefined
   readonly #removeAbortListener: () => void
 
-  /** @throws CmqError `argumentInvalid` for an option outside its range. */
+  /** @throws TypeError for options that are no object, RangeError for one outside its range. */
   constructor(tools: ConsumerTools, options: ConsumeOptions) {
+    this.#settings = fetchSettings(options)
     const { concurrency = 1 } = options
     checkRange("concurrency", concurrency, CONCURRENCY)
     this.#tools = tools
-    this.#options = options
-    this.#settings = fetchSettings(options)
+    this.#reporter = new ErrorReporter(options.onError, tools.clock)
     this.#concurrency = concurrency
     this.#feed = new MessageFeed({
       ...tools,
@@ -154,6 +156,6 @@ export class MessageIterator implements AsyncIterableIterator<Message, undefined
   }
 
   #report(error: unknown, context: ConsumerErrorContext): void {
-    reportError(this.#options.onError, error, context)
+    this.#reporter.report(error, context)
   }
 }

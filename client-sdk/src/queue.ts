@@ -2,6 +2,7 @@
  * One queue: everything a program does with it. Making a `Queue` asks nobody anything; the first call does.
  */
 import { LIMITS, isQueueName } from "@opencmq/proto"
+import { checkOptions, checkString, typeError } from "./argument-check.ts"
 import { Batcher } from "./batcher.ts"
 import type { CallOptions, Caller } from "./caller.ts"
 import type { Clock } from "./clock.ts"
@@ -30,15 +31,19 @@ export type QueueTools = Readonly<{ caller: Caller; clock: Clock; random: () => 
 /** Deletes of messages that may be under way at once; more wait and travel together. */
 const DELETES_IN_FLIGHT_MAX = 8
 
-/** A queue by name. Made by `Account.queue`. Every method rejects with `CmqError`, or `AbortError` when aborted. */
+/**
+ * A queue by name. Made by `Account.queue`. Every method rejects with `CmqError`, or `AbortError` when aborted; for a
+ * mistake in the program, an argument of the wrong type, with `TypeError`.
+ */
 export class Queue {
   /** As it was given; the broker compares names without case. */
   readonly name: string
   readonly #tools: QueueTools
   readonly #deletes: Batcher<string, DeleteHandleResult>
 
-  /** @throws CmqError `argumentInvalid` when no queue can have that name. */
+  /** @throws CmqError `argumentInvalid` when no queue can have that name; TypeError when it is no string. */
   constructor(name: string, tools: QueueTools) {
+    checkString("the name of a queue", name)
     if (!isQueueName(name)) throw argumentInvalid(`${JSON.stringify(name)} is not a queue name`)
     this.name = name
     this.#tools = tools
@@ -111,6 +116,7 @@ export class Queue {
     messages: readonly (string | Uint8Array | OutgoingMessage)[],
     options: SendBatchOptions = {},
   ): Promise<readonly SendResult[]> {
+    checkArray("the messages of a batch", messages)
     const prepared = messages.map((message) => prepareMessage(asOutgoing(message), options.delaySeconds))
     return sendMessages(this.#tools.caller, { queueName: this.name, messages: prepared, options })
   }
@@ -141,7 +147,8 @@ export class Queue {
   /**
    * Runs a handler for each message, several at a time. It begins at once; see `Consumer`.
    *
-   * The handler resolves: the message is deleted. It throws: the message goes back to the queue.
+   * The handler resolves: the message is deleted. It throws: the message goes back to the queue, and is received again
+   * after `retryDelaySeconds`.
    */
   consumer(options: ConsumerOptions, handler: MessageHandler): Consumer {
     return new Consumer({ tools: this.#consumerTools(), options, handler })
@@ -243,6 +250,12 @@ async function letGo(message: Message | string): Promise<void> {
   if (typeof message !== "string") await releaseLease(message)
 }
 
+function checkArray(name: string, given: unknown): void {
+  if (!Array.isArray(given)) throw typeError(name, "an array", given)
+}
+
 function asOutgoing(message: string | Uint8Array | OutgoingMessage): OutgoingMessage {
-  return typeof message === "string" || message instanceof Uint8Array ? { body: message } : message
+  if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
+  checkOptions("a message of a batch, unless it is a string or a Uint8Array,", message)
+  return message
 }
