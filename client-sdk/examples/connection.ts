@@ -1,15 +1,22 @@
 /**
- * Where the examples find their brokers: OPENCMQ_ENDPOINTS (several, with commas) or OPENCMQ_ENDPOINT, and the key
- * pair in OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY.
+ * Where the examples find their brokers, as the command line tool does: OPENCMQ_ENDPOINTS (several with commas), else
+ * the first broker of `npm start`; the key pair in OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY, else the public one that
+ * brokers for development take.
  */
 import { env } from "node:process"
 
-export function connection() {
-  const endpoints = env["OPENCMQ_ENDPOINTS"] ?? env["OPENCMQ_ENDPOINT"] ?? "http://127.0.0.1:7070"
-  const secretId = env["OPENCMQ_SECRET_ID"]
-  const secretKey = env["OPENCMQ_SECRET_KEY"]
-  if (secretId === undefined || secretKey === undefined) {
-    throw new Error("set OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY; `npm start` prints both")
+export function connection(environment: Readonly<Record<string, string | undefined>> = env) {
+  const named = (environment["OPENCMQ_ENDPOINTS"] ?? "").split(",").map((each) => each.trim())
+  const endpoints = named.filter((each) => each !== "")
+  // Set to nothing counts as not set.
+  const secretId = environment["OPENCMQ_SECRET_ID"] ?? ""
+  const secretKey = environment["OPENCMQ_SECRET_KEY"] ?? ""
+  if ((secretId === "") !== (secretKey === "")) {
+    throw new Error("half a key pair: set OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY, or neither for the development key")
   }
-  return { endpoints: endpoints.split(","), secretId, secretKey }
+  return {
+    endpoints: endpoints.length > 0 ? endpoints : ["http://127.0.0.1:7070"],
+    secretId: secretId === "" ? "AKIDopencmqdevelopment" : secretId,
+    secretKey: secretKey === "" ? "opencmq-development-secret-key" : secretKey,
+  }
 }

@@ -3,7 +3,8 @@
  *
  *   node --conditions=source --import tsx client-sdk/examples/send-receive.ts
  *
- * OPENCMQ_ENDPOINTS, OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY say where and who; `npm start` prints them.
+ * With `npm start` running nothing needs to be set; else OPENCMQ_ENDPOINTS, OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY
+ * say where and who.
  */
 /* eslint no-console: "off" -- an example talks to its reader */
 import { Account } from "@opencmq/client-sdk"
