@@ -1,16 +1,21 @@
 /**
  * `opencmq dev`, which is what `npm start` runs: brokers as real processes on this computer, and a page of lines to copy.
  *
- * With `--json` it prints one event a line instead, and takes commands as lines on stdin:
- * `{"command":"start"|"stop"|"kill","node":1}` and `{"command":"shutdown"}`. Then tests and demos can break things.
+ * With `--json` it prints one event a line instead. Both take commands as lines on stdin, to break things and to repair
+ * them: dev-command.ts.
  */
 import { fileURLToPath } from "node:url"
 import { createInterface } from "node:readline"
 import { resolve } from "node:path"
 import { DEFAULT_ENDPOINT } from "../options.ts"
 import type { DevOptions } from "../options.ts"
+import { isForeground, isStdinPipe, parseDevCommand } from "./dev-command.ts"
+import { checkDevData, claimDevData } from "./dev-data.ts"
+import { CliFailure } from "./failure.ts"
 import { LocalCluster } from "./local-cluster.ts"
 import type { LocalNode } from "./local-cluster.ts"
+import { checkListen } from "./start-failure.ts"
+import type { ListenAddress } from "./start-failure.ts"
 import { PRODUCT_VERSION } from "./version.ts"
 
 const CLUSTER_ID = "opencmq-dev"
@@ -25,9 +30,13 @@ type DevEvent =
     }
   | { readonly event: "exit"; readonly node: number; readonly code: number | null; readonly signal: string | null }
   | { readonly event: "started"; readonly node: number; readonly pid: number }
+  | { readonly event: "refused"; readonly reason: string }
   | { readonly event: "stopped" }
 
-/** Runs until Ctrl-C, SIGTERM, `shutdown`, or until no broker is left. @returns the exit code. */
+/** After so long the user is told what is waited for. */
+const SLOW_START_MS = 15_000
+
+/** Runs until Ctrl-C, SIGTERM or `quit`. @returns the exit code. @throws CliFailure when it cannot start. */
 export async function runDev(options: DevOptions): Promise<number> {
   const session = new DevSession(options)
   return session.run()
@@ -60,56 +69,112 @@ class DevSession {
             this.#tell({ event: "started", node, pid }, `node ${String(node)} started (pid ${String(pid)})`)
         },
         exited: (node, { code, signal }) => {
-          this.#tell({ event: "exit", node, code, signal }, `node ${String(node)} ended (${String(signal ?? code)})`)
+          const text = `node ${String(node)} ended (${String(signal ?? code)})`
+          // Before that the failure to start is what is told.
+          if (this.#isReady || options.json) this.#tell({ event: "exit", node, code, signal }, text)
+        },
+        failed: (node, text) => {
+          if (this.#isReady) process.stderr.write(`opencmq: node ${String(node)}: ${text}\n`)
         },
       },
     })
   }
 
   async run(): Promise<number> {
+    const { dataDir, nodes, basePort } = this.#options
+    checkDevData(dataDir, nodes)
+    await checkListen(this.#addresses(), `--base-port ${String(basePort === 17_070 ? 27_070 : 17_070)}`)
+    claimDevData(dataDir, nodes)
     const ended = new Promise<number>((resolvePromise) => {
       this.#finish = resolvePromise
     })
     const stop = (): void => {
-      void this.#stop(0)
+      void this.#stop()
     }
     process.on("SIGINT", stop)
     process.on("SIGTERM", stop)
     try {
-      const leader = await this.#cluster.startAll()
+      const leader = await this.#startAll()
       this.#isReady = true
       this.#tellReady(leader)
+      this.#takeCommands()
     } catch (error) {
-      if (this.#stopping === undefined)
-        process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-      await this.#stop(1)
+      // Told to stop meanwhile: that the nodes ended is no news.
+      if (this.#stopping !== undefined) return ended
+      await this.#cluster.stopAll()
+      throw error instanceof Error ? new CliFailure("failure", error.message) : error
     }
-    if (this.#options.json) this.#takeCommands()
     return ended
   }
 
-  #stop(code: number): Promise<void> {
+  async #startAll(): Promise<number> {
+    const slow = setTimeout(() => {
+      const seconds = String(SLOW_START_MS / 1_000)
+      process.stderr.write(`opencmq: not ready after ${seconds} s; waiting for ${this.#cluster.notReady.join(", ")}\n`)
+    }, SLOW_START_MS)
+    try {
+      return await this.#cluster.startAll()
+    } finally {
+      clearTimeout(slow)
+    }
+  }
+
+  #addresses(): ListenAddress[] {
+    return this.#cluster.nodes.flatMap((node) =>
+      (["http", "grpc", "peer"] as const).map((kind) => {
+        const { hostname, port } = new URL(`tcp://${node[kind]}`)
+        return { what: `${kind} port of node ${String(node.id)}`, host: hostname, port: Number(port) }
+      }),
+    )
+  }
+
+  #stop(): Promise<void> {
     this.#stopping ??= this.#cluster.stopAll().then(() => {
       this.#tell({ event: "stopped" }, "stopped; the data is kept")
-      this.#finish(code)
+      this.#finish(0)
     })
     return this.#stopping
   }
 
+  /** From a program always, from a person when there is one. */
   #takeCommands(): void {
-    const lines = createInterface({ input: process.stdin })
+    const { json } = this.#options
+    if (!json && !(process.stdin.isTTY && isForeground())) return
+    const lines = createInterface({ input: process.stdin, terminal: false })
+    let count = 0
     lines.on("line", (line) => {
-      this.#command(line)
+      count += 1
+      if (json || line.trim() !== "") this.#command(line)
+    })
+    lines.on("close", () => {
+      // Whoever gave commands and is gone gives no more. Many start this with a stdin that ends at once: that is no order.
+      if (json && count > 0 && isStdinPipe()) void this.#stop()
     })
   }
 
   #command(line: string): void {
-    const { command, node } = parseCommand(line)
-    if (command === "shutdown") void this.#stop(0)
-    else if (command === "start") this.#cluster.start(node)
-    else if (command === "stop") this.#cluster.signal(node, "SIGTERM")
-    else if (command === "kill") this.#cluster.signal(node, "SIGKILL")
-    else process.stderr.write(`not a command: ${line}\n`)
+    const command = parseDevCommand(line, this.#options.json)
+    if (command.name === "quit") void this.#stop()
+    else if (command.name === "refused") this.#refuse(command.reason)
+    else this.#change(command.name, command.node)
+  }
+
+  #change(what: "start" | "stop" | "kill", node: number): void {
+    const { nodes } = this.#cluster
+    const pid = this.#cluster.pidOf(node)
+    if (this.#stopping !== undefined) this.#refuse("everything is being stopped")
+    else if (!nodes.some(({ id }) => id === node)) {
+      const ids = nodes.map(({ id }) => String(id)).join(", ")
+      this.#refuse(`there is no node ${String(node)}; nodes: ${ids}`)
+    } else if (what === "start") {
+      if (!this.#cluster.start(node)) this.#refuse(`node ${String(node)} is running (pid ${String(pid)})`)
+    } else if (!this.#cluster.signal(node, what === "stop" ? "SIGTERM" : "SIGKILL")) {
+      this.#refuse(`node ${String(node)} is not running`)
+    }
+  }
+
+  #refuse(reason: string): void {
+    this.#tell({ event: "refused", reason }, reason)
   }
 
   #tell(event: DevEvent, text: string): void {
@@ -126,7 +191,8 @@ class DevSession {
     const { secretId, secretKey } = this.#options
     const rows = this.#cluster.nodes.map((node) => {
       const mark = node.id === leader ? "leader" : ""
-      return `  node ${String(node.id)}   http://${node.http}   grpc ${node.grpc}   ${mark}`.trimEnd()
+      const pid = String(this.#cluster.pidOf(node.id) ?? "-")
+      return `  node ${String(node.id)}   http://${node.http}   grpc ${node.grpc}   pid ${pid}   ${mark}`.trimEnd()
     })
     const first = this.#cluster.nodes[0]?.http ?? ""
     // The commands look at the default address by themselves.
@@ -142,16 +208,8 @@ class DevSession {
       `  npx opencmq send hello "hi"${there}`,
       `  npx opencmq receive hello --ack${there}`,
       "",
+      ...(process.stdin.isTTY ? ["here: kill 2, stop 2, start 2, quit"] : []),
       "Ctrl-C stops all nodes.",
     ].join("\n")
-  }
-}
-
-function parseCommand(line: string): { readonly command: unknown; readonly node: number } {
-  try {
-    const value = JSON.parse(line) as { readonly command?: unknown; readonly node?: unknown } | null
-    return { command: value?.command, node: typeof value?.node === "number" ? value.node : 0 }
-  } catch {
-    return { command: undefined, node: 0 }
   }
 }

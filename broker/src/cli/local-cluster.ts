@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { join } from "node:path"
+import { CliFailure } from "./failure.ts"
 
 export interface LocalNode {
   readonly id: number
@@ -16,12 +17,16 @@ export interface LocalNode {
 }
 
 /** What a broker process tells its parent over the IPC channel. */
-export interface NodeReport {
-  readonly kind: "ready"
-  readonly leaderId: number
-}
+export type NodeReport =
+  | { readonly kind: "ready"; readonly leaderId: number }
+  /** Up, and not ready for this reason. */
+  | { readonly kind: "waiting"; readonly reason: string }
+  /** It ends now, and the operator can do something about it. */
+  | { readonly kind: "failed"; readonly text: string }
 
 export interface LocalClusterEvents {
+  /** A node says why it ends; `exited` follows. */
+  failed(nodeId: number, text: string): void
   exited(nodeId: number, how: { readonly code: number | null; readonly signal: NodeJS.Signals | null }): void
   started(nodeId: number, pid: number): void
 }
@@ -42,11 +47,18 @@ export interface LocalClusterOptions {
 const HOST = "127.0.0.1"
 const PORTS_BETWEEN_NODES = 100
 
+interface ReadyWaiter {
+  resolve(leaderId: number): void
+  reject(error: Error): void
+}
+
 export class LocalCluster {
   readonly nodes: readonly LocalNode[]
   readonly #options: LocalClusterOptions
   readonly #children = new Map<number, ChildProcess>()
-  readonly #readyWaiters = new Map<number, (leaderId: number) => void>()
+  readonly #readyWaiters = new Map<number, ReadyWaiter>()
+  /** What the nodes that are not ready wait for, as they say. */
+  readonly #waiting = new Map<number, string>()
   #stopping = false
 
   constructor(options: LocalClusterOptions) {
@@ -69,6 +81,11 @@ export class LocalCluster {
 
   get runningCount(): number {
     return this.#children.size
+  }
+
+  /** The nodes that `startAll` waits for, with the reasons they give. */
+  get notReady(): readonly string[] {
+    return [...this.#waiting].map(([nodeId, reason]) => `node ${String(nodeId)} (${reason})`)
   }
 
   /** Starts every node; resolves with the leader's id when all are ready, rejects when one ends before that. */
@@ -101,7 +118,8 @@ export class LocalCluster {
 
   #startAndAwaitReady(node: LocalNode): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#readyWaiters.set(node.id, resolve)
+      this.#waiting.set(node.id, "it has said nothing yet")
+      this.#readyWaiters.set(node.id, { resolve, reject })
       const child = this.#spawn(node)
       child.once("error", reject)
       child.once("exit", (code, signal) => {
@@ -110,6 +128,19 @@ export class LocalCluster {
         )
       })
     })
+  }
+
+  #hear(nodeId: number, report: NodeReport): void {
+    const waiter = this.#readyWaiters.get(nodeId)
+    if (report.kind === "waiting") {
+      if (this.#waiting.has(nodeId)) this.#waiting.set(nodeId, report.reason)
+    } else if (report.kind === "ready") {
+      this.#waiting.delete(nodeId)
+      waiter?.resolve(report.leaderId)
+    } else {
+      waiter?.reject(new CliFailure("failure", `node ${String(nodeId)}: ${report.text}`))
+      this.#options.events.failed(nodeId, report.text)
+    }
   }
 
   #spawn(node: LocalNode): ChildProcess {
@@ -122,7 +153,7 @@ export class LocalCluster {
     })
     this.#children.set(node.id, child)
     child.on("message", (report: NodeReport) => {
-      this.#readyWaiters.get(node.id)?.(report.leaderId)
+      this.#hear(node.id, report)
     })
     child.once("spawn", () => {
       events.started(node.id, child.pid ?? 0)

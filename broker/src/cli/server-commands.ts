@@ -126,7 +126,7 @@ function addDev(program: Command, act: Act): void {
           const { runDev } = await import("./dev.ts")
           return await runDev(options)
         } catch (thrown) {
-          return failed(terminal, thrown, "table")
+          return failed(terminal, thrown, flags.json === true ? "json" : "table")
         }
       }),
     )

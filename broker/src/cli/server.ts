@@ -42,6 +42,8 @@ import {
 } from "../options.ts"
 import type { ServerOptions } from "../options.ts"
 import type { CheckpointStore, Done, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
+import { checkListen, operatorError } from "./start-failure.ts"
+import type { ListenAddress } from "./start-failure.ts"
 import { PRODUCT_VERSION } from "./version.ts"
 import type { NodeReport } from "./local-cluster.ts"
 
@@ -63,10 +65,27 @@ export async function runServer(options: ServerOptions): Promise<number> {
   try {
     await broker.start()
   } catch (error) {
-    logger.error({ err: error }, "the broker could not start")
+    const known = operatorError(error, { dataDir: resolve(options.dataDir) })
+    if (known === undefined) logger.error({ err: error }, "the broker could not start")
+    else await tellStartFailure(logger, known.message)
     return 1
   }
   return broker.ended
+}
+
+/** To the parent, who tells it, or into the log: once, in one line. */
+function tellStartFailure(logger: RootLogger, text: string): Promise<void> {
+  const report: NodeReport = { kind: "failed", text }
+  return new Promise((resolvePromise) => {
+    if (process.send !== undefined && process.connected) {
+      process.send(report, undefined, {}, () => {
+        resolvePromise()
+      })
+    } else {
+      logger.error({}, `the broker could not start: ${text}`)
+      resolvePromise()
+    }
+  })
 }
 
 class BrokerProcess {
@@ -103,6 +122,7 @@ class BrokerProcess {
     const options = this.#options
     this.#node = await (options.inMemory ? this.#startInMemory() : this.#startOnDisk(resolve(options.dataDir)))
     exposeNode(this.#metrics, this.#node)
+    await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port)")
     await this.#transport?.listen()
     const service = this.#node
     this.#grpc = await startGrpcHealth({
@@ -265,13 +285,28 @@ class BrokerProcess {
   /** Tells the parent process, if there is one that listens, when this node can serve. */
   #reportReadiness(service: BrokerNode): void {
     if (process.send === undefined) return
+    let told: string | undefined
     const cancel = this.#timers.every(READY_LOOK_MS, () => {
-      if (service.notReadyReason() !== undefined) return
+      const reason = service.notReadyReason()
+      if (reason !== undefined) {
+        const waiting: NodeReport = { kind: "waiting", reason }
+        if (reason !== told) process.send?.(waiting)
+        told = reason
+        return
+      }
       cancel()
       const report: NodeReport = { kind: "ready", leaderId: service.replica.status.leaderId }
       process.send?.(report)
     })
   }
+}
+
+function addressesOf(options: ServerOptions): ListenAddress[] {
+  return [
+    { what: "HTTP", host: options.httpHost, port: options.httpPort },
+    { what: "gRPC", host: options.grpcHost, port: options.grpcPort },
+    { what: "for the other nodes", host: options.peerHost, port: options.peerPort },
+  ]
 }
 
 function keyPairOf(options: ServerOptions): { readonly secretId: string | undefined; readonly secretKey: string } {
