@@ -229,7 +229,14 @@ export class Workload {
     const queue = this.#accountFor(client, this.#options.cluster.endpoints).queue(this.#options.queueName)
     const { visibilitySeconds } = this.#options
     return queue.consumer(
-      { concurrency: 8, visibilityTimeoutSeconds: visibilitySeconds, waitSeconds: 1, onError: () => undefined },
+      {
+        concurrency: 8,
+        visibilityTimeoutSeconds: visibilitySeconds,
+        waitSeconds: 1,
+        // What is given back comes again at once: the drain shall not wait for anything but the brokers.
+        retryDelaySeconds: 0,
+        onError: () => undefined,
+      },
       async () => {
         const habit = this.#isDraining ? 1_000 : random.nextInt(1_000)
         // Longer than the lease: it must be renewed meanwhile.
