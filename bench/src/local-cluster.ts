@@ -145,7 +145,8 @@ export class LocalCluster {
     const logFile = openSync(node.logFile, "a")
     const flags = [...this.#flagsOf(node), ...this.#extraArguments, ...extraArguments]
     const child = spawn(process.execPath, [this.#program, "server", ...flags], {
-      stdio: ["ignore", logFile, logFile],
+      // A broker stops when its parent's channel breaks: even a killed test leaves none behind.
+      stdio: ["ignore", logFile, logFile, "ipc"],
       // Ctrl-C reaches the whole group of the terminal; the nodes are stopped by this process alone.
       detached: true,
     })
