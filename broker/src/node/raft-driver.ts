@@ -70,7 +70,8 @@ export class RaftDriver {
 
   tick(): void {
     this.#raft.tick()
-    this.wake()
+    // Most ticks of an idle node have nothing to say: no turn of the event loop for those.
+    if (this.#raft.hasReady()) this.wake()
   }
 
   /** The log says that every write up to `sequence` is durable. */
