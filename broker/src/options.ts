@@ -232,7 +232,7 @@ export const OPTIONS = {
     unit: "ms",
     default: 600,
     mustAgree: true,
-    help: "Without a leader for so long (to twice as long): election. A broken connection starts one at once.",
+    help: "Without a leader for so long (to two thirds longer): election. A broken connection starts one at once.",
   },
 
   // --- Limits ---------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /**
  * Which broker a command talks to, and as whom: flags before the environment before what `opencmq dev` uses.
  */
-import { Account } from "@opencmq/client-sdk"
+import { Account, CmqError } from "@opencmq/client-sdk"
 import { Option, type Command } from "commander"
 import { DEFAULT_ENDPOINT, DEVELOPMENT_SECRET_ID, DEVELOPMENT_SECRET_KEY } from "../options.ts"
 import { collectList, listOf, secondsWithin, timeText } from "./arguments.ts"
@@ -32,6 +32,10 @@ export interface CommandTools {
 
 /** About two seconds of trying: longer than an election, shorter than a person's patience. */
 const RETRIES_MAX = 8
+
+/** Queues looked at for a hint, and for how long. */
+const LOOKED_MAX = 1_000
+const LOOK_MS = 2_000
 
 const TIMEOUT = { min: 1, max: 3_600, default: 30 } as const
 
@@ -121,9 +125,32 @@ export async function withQueue(
     })
     return await run({ terminal, account, format })
   } catch (thrown) {
-    return reportFailure(terminal, thrown, { format, ...(context === undefined ? {} : { context }) })
+    if (context === undefined) return reportFailure(terminal, thrown, { format })
+    const sameName = await sameNameOf(account, { thrown, queueName })
+    return reportFailure(terminal, thrown, { format, context: { ...context, sameName } })
   } finally {
     account?.close()
+  }
+}
+
+/** Looks for a queue whose name differs in capitals only, when one was not found. */
+async function sameNameOf(
+  account: Account | undefined,
+  { thrown, queueName }: { readonly thrown: unknown; readonly queueName: string | undefined },
+): Promise<string | undefined> {
+  const isNotFound = thrown instanceof CmqError && thrown.name === "queueNotFound"
+  if (!isNotFound || account === undefined || queueName === undefined) return undefined
+  try {
+    let looked = 0
+    for await (const found of account.queues({ timeoutMs: LOOK_MS })) {
+      if (found.queueName.toLowerCase() === queueName.toLowerCase()) return found.queueName
+      looked += 1
+      if (looked >= LOOKED_MAX) return undefined
+    }
+    return undefined
+  } catch {
+    // It was for a hint only; what failed before is told all the same.
+    return undefined
   }
 }
 

@@ -30,12 +30,12 @@ export function addClusterCommands(program: Command, act: Act): void {
 /** Single facts first, then each list as a table: whatever a broker tells is shown, also what this version does not know. */
 function printStatus(terminal: Terminal, status: Readonly<Record<string, unknown>>): void {
   const facts = Object.entries(status).filter(([, value]) => !Array.isArray(value))
-  terminal.print(pairs(facts.map(([name, value]) => [name, cellText(value)])))
+  terminal.print(pairs(facts.map(([name, value]) => [words(name), factText(name, value)])))
   for (const list of Object.values(status)) {
     if (!Array.isArray(list) || list.length === 0) continue
     const rows = list as readonly Readonly<Record<string, unknown>>[]
     const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-    const head = names.map((name) => name.replace(/[A-Z]/g, (letter) => ` ${letter}`).toUpperCase())
+    const head = names.map((name) => words(name).toUpperCase())
     terminal.print("")
     terminal.print(
       columns(
@@ -46,7 +46,17 @@ function printStatus(terminal: Terminal, status: Readonly<Record<string, unknown
   }
 }
 
+/** `commitIndex` -> `commit index`. */
+function words(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}
+
+function factText(name: string, value: unknown): string | number {
+  return name === "leaderId" && value === 0 ? "none is known" : cellText(value)
+}
+
 function cellText(value: unknown): string | number {
+  if (value === "") return "-"
   if (typeof value === "number" || typeof value === "string") return value
   if (typeof value === "boolean") return value ? "yes" : "no"
   return value === undefined || value === null ? "-" : JSON.stringify(value)

@@ -3,6 +3,7 @@
  * JSON on stderr.
  */
 import { CmqError } from "@opencmq/client-sdk"
+import { LIMITS, isQueueName } from "@opencmq/proto"
 import { EXIT_CODES, exitOfError, isErrorName, type ExitName } from "./exit-code.ts"
 import type { Format, Terminal } from "./terminal.ts"
 
@@ -22,6 +23,8 @@ export class CliFailure extends Error {
 /** What the failed command was about. */
 export interface FailureContext {
   readonly queueName?: string | undefined
+  /** There is a queue of this name, which differs from the asked one in capitals only. */
+  readonly sameName?: string | undefined
   /** Endpoints and keys with where they came from. */
   readonly target: { readonly endpoints: string; readonly key: string }
 }
@@ -84,7 +87,16 @@ function hintFor(error: CmqError, context: FailureContext | undefined): string |
     return `is a broker running there? endpoints: ${context.target.endpoints}; to start one: opencmq dev`
   }
   if (error.name === "queueNotFound") {
+    // Its name cannot be created: names are compared without regard to capitals.
+    if (context.sameName !== undefined) return `did you mean "${context.sameName}"? what there is: opencmq queue ls`
     return `to create it: opencmq queue create ${context.queueName ?? "NAME"}; what there is: opencmq queue ls`
+  }
+  if (error.name === "queueDeletedRecently") {
+    const wait = LIMITS.queueRecreateWaitSeconds.default
+    return `the name is free ${String(wait)} s after the deletion (option queueRecreateWaitSeconds of the brokers)`
+  }
+  if (error.name === "argumentInvalid" && context.queueName !== undefined && !isQueueName(context.queueName)) {
+    return "a queue name is 1 to 64 letters, digits, - and _, the first a letter"
   }
   const exit = exitOfError(error.name)
   if (exit === "authentication") {

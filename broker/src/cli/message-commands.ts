@@ -179,11 +179,18 @@ function printMessage(terminal: Terminal, view: MessageView, receiptHandle: stri
       ? []
       : [`dead letter of ${view.deadLetter.sourceQueue} (${view.deadLetter.reason})`]),
   ]
+  // A program gets what was sent, a terminal nothing that moves its cursor.
+  const shown = (text: string) => (terminal.isStdoutTerminal ? withoutControls(text) : text)
   terminal.print(dim(facts.join("  ")))
   for (const [name, value] of view.attributes) {
-    terminal.print(dim(`${name}: ${typeof value === "string" ? value : `<${String(value.length)} bytes>`}`))
+    terminal.print(dim(shown(`${name}: ${typeof value === "string" ? value : `<${String(value.length)} bytes>`}`)))
   }
-  terminal.print(view.body)
+  terminal.print(shown(view.body))
+}
+
+/** Control characters as a dot, but for ends of lines and tabs. */
+function withoutControls(text: string): string {
+  return text.replaceAll("\r\n", "\n").replace(/[^\P{Cc}\n\t]/gu, "·")
 }
 
 function addDelete(program: Command, act: Act): void {

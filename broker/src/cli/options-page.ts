@@ -36,6 +36,7 @@ nodeId: 1
 clusterId: shop
 dataDir: /var/lib/opencmq
 httpHost: 0.0.0.0
+httpAddress: http://10.0.0.1:7070
 peerHost: 0.0.0.0
 peers:
   1: 10.0.0.1:7072

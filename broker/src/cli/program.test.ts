@@ -220,6 +220,13 @@ test("a body shown by peek cannot move the cursor", async () => {
   expect(await succeeds("peek orders")).toContain("·[2Jgone·second line")
 })
 
+test("a body received on a terminal cannot move the cursor, a program gets it as it is", async () => {
+  await succeeds("queue create orders")
+  for (let i = 0; i < 2; i += 1) await succeeds("send orders", { stdin: "\u001b[2Jgone\tx\nsecond\u009b line" })
+  expect(await succeeds("receive orders", { answers: "" })).toContain("\n·[2Jgone\tx\nsecond· line\n")
+  expect(await succeeds("receive orders")).toContain("\n\u001b[2Jgone\tx\nsecond\u009b line\n")
+})
+
 // --- Failures and exit codes ----------------------------------------------------------------------------
 
 test("a queue that does not exist is exit code 3, with what to do", async () => {
@@ -281,6 +288,41 @@ test("wrong usage is exit code 2 and says what is right", async () => {
   }
 })
 
+test("wrong usage for a program is one line of JSON on stderr, too", async () => {
+  for (const args of [
+    "queue ls --formt x --format json",
+    "queue create --format=json",
+    "quue --format json",
+    "queue --format json",
+    "queue create a --visibility 13h --format json",
+    "dev --json --nodes 2",
+  ]) {
+    const { code, stdout, stderr } = await opencmq(args)
+    expect({ code, stdout }, args).toEqual({ code: EXIT_CODES.usage, stdout: "" })
+    expect(JSON.parse(stderr), args).toMatchObject({ error: { name: "usage" } })
+    expect(stderr.trimEnd(), args).not.toContain("\n")
+  }
+  const { stderr } = await opencmq("queue delete orders")
+  expect(stderr).toMatch(/^opencmq: unknown command 'delete'\n\(Did you mean rm\?\)/)
+})
+
+test("hints for names: too early, capitals only, no name at all", async () => {
+  await succeeds("queue create Orders --visibility 1m")
+  const body = JSON.stringify({ code: 4440, message: "(10100)queue is not existed, or deleted", requestId: "1" })
+  server.script("GetQueueAttributes", [{ kind: "answer", status: 200, body }])
+  expect((await opencmq("queue show orders")).stderr).toMatch(/did you mean "Orders"\?/)
+  expect((await opencmq("queue create 9abc")).stderr).toMatch(/a queue name is 1 to 64 letters, .* the first a letter/)
+  expect(await opencmq("queue create Orders --if-not-exists --visibility 2m --rewind 0s")).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(
+      /^opencmq: queue Orders is there with visibilityTimeoutSeconds 60, not 120\n {2}it/,
+    ) as string,
+  })
+  expect(await opencmq("queue create Orders --if-not-exists --visibility 1m")).toMatchObject({ code: 0, stderr: "" })
+  expect(await succeeds("explain networkFailed")).toMatch(/^exit code +1$/m)
+  expect(await succeeds("explain timedout")).toMatch(/^exit code +5$/m)
+})
+
 test("a failure for a program is one line of JSON on stderr", async () => {
   const { code, stdout, stderr } = await opencmq("queue show nope --format json")
   expect({ code, stdout }).toEqual({ code: EXIT_CODES.notFound, stdout: "" })
@@ -332,9 +374,9 @@ test("cluster status shows facts and nodes, also those this version does not kno
   )
   expect(await succeeds("cluster status")).toBe(
     [
-      "clusterId  c",
-      "leaderId   2",
-      'news       {"a":1}',
+      "cluster id  c",
+      "leader id   2",
+      'news        {"a":1}',
       "",
       "NODE ID  ROLE      REACHABLE",
       "      1  follower  yes",

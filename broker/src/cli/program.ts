@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander"
 import { addFormatFlag } from "./broker-target.ts"
 import { addClusterCommands } from "./cluster-commands.ts"
 import { EXIT_CODES } from "./exit-code.ts"
+import { CliFailure, reportFailure } from "./failure.ts"
 import { addExplainCommand } from "./explain-command.ts"
 import { addMessageCommands } from "./message-commands.ts"
 import { addQueueCommands } from "./queue-commands.ts"
@@ -26,7 +27,8 @@ export async function runCli(argv: readonly string[], streams: TerminalStreams):
     async (...args) => {
       exitCode = await run(terminal, ...args)
     }
-  const program = buildProgram(act, streams)
+  const isJson = wantsJson(argv)
+  const program = buildProgram(act, streams, isJson)
   // Whoever read the other end of the pipe has seen enough.
   streams.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT_CODES.ok)
@@ -36,14 +38,34 @@ export async function runCli(argv: readonly string[], streams: TerminalStreams):
     await program.parseAsync([...argv], { from: "user" })
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown
-    // Its words are written already. Asked-for help is a result, help in place of a command is not.
-    return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage
+    // Asked-for help is a result, help in place of a command is not.
+    if (thrown.exitCode === 0) return EXIT_CODES.ok
+    // For a person its words are written already.
+    if (isJson) reportFailure(terminal, usageFailure(thrown), { format: "json" })
+    return EXIT_CODES.usage
   }
   return exitCode
 }
 
-/** The tree of commands. */
-export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" | "stderr">): Command {
+/** Asked of the words themselves: those that are wrong cannot be read otherwise. */
+function wantsJson(argv: readonly string[]): boolean {
+  const isFormat = argv.some((word, i) => word === "--format=json" || (word === "--format" && argv[i + 1] === "json"))
+  return isFormat || (argv[0] === "dev" && argv.includes("--json"))
+}
+
+function usageFailure({ code, message }: CommanderError): CliFailure {
+  const hint = "more: opencmq help COMMAND"
+  if (code === "commander.help") return new CliFailure("usage", "no command is given", hint)
+  return new CliFailure("usage", usageText(message).trim().replaceAll("\n", " "), hint)
+}
+
+/** Commander's words without its prefix, and a word for those who look for `rm`. */
+function usageText(text: string): string {
+  return text.replace(/^error: /, "").replace(/^(unknown command 'delete')$/m, "$1\n(Did you mean rm?)")
+}
+
+/** The tree of commands. With `isJson` usage errors are not written: whoever runs it tells them. */
+export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" | "stderr">, isJson = false): Command {
   const program = new Command("opencmq")
     .description("OpenCMQ: a replicated message queue that speaks Tencent CMQ's API")
     .version(PRODUCT_VERSION, "-V, --version", "print the version")
@@ -51,7 +73,12 @@ export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" |
     .showHelpAfterError("(opencmq help COMMAND tells more)")
     .configureOutput({
       writeOut: (text) => streams.stdout.write(text),
-      writeErr: (text) => streams.stderr.write(text),
+      writeErr: (text) => {
+        if (!isJson) streams.stderr.write(text)
+      },
+      outputError: (text, write) => {
+        write(`opencmq: ${usageText(text)}`)
+      },
     })
     .addHelpText("after", HELP)
   addServerCommands(program, act)

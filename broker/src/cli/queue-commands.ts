@@ -1,6 +1,7 @@
 /**
  * `opencmq queue create | ls | show | set | rm | purge`
  */
+import { isDeepStrictEqual } from "node:util"
 import {
   CmqError,
   type Account,
@@ -11,7 +12,14 @@ import {
 import { LIMITS } from "@opencmq/proto"
 import { Option, type Command } from "commander"
 import { ageText, bytesWithin, countWithin, secondsWithin, timeText } from "./arguments.ts"
-import { addTargetFlags, confirmDestruction, withBroker, withQueue, type TargetFlags } from "./broker-target.ts"
+import {
+  addTargetFlags,
+  confirmDestruction,
+  withBroker,
+  withQueue,
+  type CommandTools,
+  type TargetFlags,
+} from "./broker-target.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { CliFailure } from "./failure.ts"
 import { columns, pairs } from "./table.ts"
@@ -111,7 +119,7 @@ function addCreate(queue: Command, act: Act): void {
     act((terminal, name: string, flags: TargetFlags & AttributeFlags & { readonly ifNotExists?: true }) =>
       withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
         const attributes = attributesOf(flags)
-        if (flags.ifNotExists === true) await account.ensureQueue(name, attributes)
+        if (flags.ifNotExists === true) await createUnlessThere({ terminal, account, format }, name, attributes)
         else await account.createQueue(name, attributes)
         if (format === "json") terminal.printJson({ queueName: name })
         else terminal.print(flags.ifNotExists === true ? `queue ${name} is there` : `created queue ${name}`)
@@ -119,6 +127,31 @@ function addCreate(queue: Command, act: Act): void {
       }),
     ),
   )
+}
+
+/** A queue that is there stays as it is; what was asked for and is otherwise is noted. */
+async function createUnlessThere(
+  { terminal, account }: CommandTools,
+  name: string,
+  attributes: QueueAttributes,
+): Promise<void> {
+  try {
+    await account.createQueue(name, attributes)
+  } catch (thrown) {
+    if (!(thrown instanceof CmqError && thrown.name === "queueAlreadyExists")) throw thrown
+    const asked = Object.entries(attributes)
+    if (asked.length === 0) return
+    const found = (await account.queue(name).attributes()) as unknown as Readonly<Record<string, unknown>>
+    const other = asked.filter(([key, value]) => !isDeepStrictEqual(found[key], value))
+    for (const [key, value] of other) {
+      terminal.note(`opencmq: queue ${name} is there with ${key} ${valueText(found[key])}, not ${valueText(value)}`)
+    }
+    if (other.length > 0) terminal.note("  it was left as it is; to change it: opencmq queue set")
+  }
+}
+
+function valueText(value: unknown): string {
+  return value === undefined ? "none" : JSON.stringify(value)
 }
 
 type ListRow = { readonly queueName: string } & Partial<QueueStatus>

@@ -160,7 +160,9 @@ test("development mode brings the public key pair, unless there is one", () => {
 test("what may be meant and often is not is warned of", () => {
   const hosts = { httpHost: "0.0.0.0", peerHost: "0.0.0.0" }
   const flags = { peers: "1=a:1,2=b:1", inMemory: "true", allowAnonymous: "true", ...hosts }
-  expect(options({ flags }).warnings).toHaveLength(4)
+  expect(options({ flags }).warnings).toHaveLength(5)
+  const known = { ...flags, httpAddress: "http://10.0.0.1:7070" }
+  expect(options({ flags: known }).warnings.join()).not.toMatch(/httpAddress/)
 })
 
 test("flags and variables follow from the name, and secrets are never shown", () => {

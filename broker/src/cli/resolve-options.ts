@@ -112,7 +112,8 @@ function readFile(file: OptionSources["file"], problems: string[]): ReadonlyMap<
   return found
 }
 
-function unknownVariables(environment: OptionSources["environment"]): string[] {
+/** One warning for each variable `OPENCMQ_...` that nothing reads. */
+export function unknownVariables(environment: OptionSources["environment"]): string[] {
   const known = [...OPTION_NAMES.map(environmentNameOf), ...OTHER_ENVIRONMENT_NAMES]
   return Object.keys(environment)
     .filter((name) => name.startsWith("OPENCMQ_") && !known.includes(name))
@@ -269,9 +270,18 @@ function doubts(options: ServerOptions): string[] {
   if (options.peers.length > 1 && options.peerSecret === undefined && !isLoopback(options.peerHost)) {
     found.push("peerSecret: is not set; whoever reaches the peer port and knows clusterId is taken for a node")
   }
+  if (options.peers.length > 1 && options.httpAddress === undefined && isWildcard(options.httpHost)) {
+    found.push(
+      `httpAddress: is not set, and httpHost ${options.httpHost} is no address to go to: clients cannot be told where the leader is`,
+    )
+  }
   if (options.peers.length === 2)
     found.push("peers: with two nodes nothing works while either is down; three are better")
   return found
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::"
 }
 
 function isLoopback(host: string): boolean {

@@ -122,7 +122,7 @@ function addDev(program: Command, act: Act): void {
     .action(
       act(async (terminal, flags: DevFlags) => {
         try {
-          const options = devOptions(terminal, flags)
+          const options = devOptions(flags, await knownEnvironment(terminal))
           const { runDev } = await import("./dev.ts")
           return await runDev(options)
         } catch (thrown) {
@@ -132,7 +132,20 @@ function addDev(program: Command, act: Act): void {
     )
 }
 
-function devOptions({ environment }: Terminal, flags: DevFlags): DevOptions {
+/** Variables that nothing reads are told of here, once, and kept from the brokers, each of which would tell again. */
+async function knownEnvironment(terminal: Terminal): Promise<Terminal["environment"]> {
+  const { unknownVariables } = await import("./resolve-options.ts")
+  const environment = { ...terminal.environment }
+  for (const name of Object.keys(environment)) {
+    const [warning] = unknownVariables({ [name]: "" })
+    if (warning === undefined) continue
+    terminal.note(`opencmq: warning: ${warning}`)
+    Reflect.deleteProperty(environment, name)
+  }
+  return environment
+}
+
+function devOptions(flags: DevFlags, environment: Terminal["environment"]): DevOptions {
   const secretId = environment["OPENCMQ_SECRET_ID"] ?? ""
   const secretKey = environment["OPENCMQ_SECRET_KEY"] ?? ""
   if ((secretId === "") !== (secretKey === "")) {

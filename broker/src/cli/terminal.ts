@@ -51,6 +51,11 @@ export class Terminal {
     return picocolors.createColors(this.#stdout.isTTY && !this.environment["NO_COLOR"])
   }
 
+  /** Somebody sees stdout as it comes: what is printed there can move the cursor. */
+  get isStdoutTerminal(): boolean {
+    return this.#stdout.isTTY
+  }
+
   /** A line of the result. */
   print(text: string): void {
     this.#stdout.write(`${text}\n`)
