@@ -41,6 +41,7 @@ async function report(options: Common, measure: () => Promise<Report>): Promise<
 const program = new Command("bench")
   .description("Measures OpenCMQ. Brokers are started on free ports of this computer, unless endpoints are given.")
   .showHelpAfterError()
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
 
 type SmokeFlags = Common & {
   readonly seconds: number

@@ -38,7 +38,11 @@ function program(): Command {
     .option("--refuse <percent>", "direct credits that the accounts refuse", wholeNumber(0, 100), 50)
     .option("--lost-answers <percent>", "direct credits whose answer is lost", wholeNumber(0, 100), 5)
     .option("--kills <count>", "leaders to kill, with brokers of its own", wholeNumber(0, 100), 2)
-    .option("--seed <number>", "the same seed is the same night", wholeNumber(0, 4_294_967_295), Date.now() % 1_000_000)
+    .addOption(
+      new Option("--seed <number>", "of what is drawn: packets, shares, faults; kills and arrivals keep their own time")
+        .argParser(wholeNumber(0, 4_294_967_295))
+        .default(Date.now() % 1_000_000, "another one each time; the result names it"),
+    )
     .option("--timeout <seconds>", "give up after so long", wholeNumber(1, 86_400), 300)
     .option("--broker", "three brokers of its own (the default without --endpoints)")
     .option(
