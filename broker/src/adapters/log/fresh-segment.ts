@@ -90,6 +90,9 @@ function takeTail(request: FreshSegmentRequest, segment: Segment): TailCopy {
   }
   const { bytes } = last.loaded
   rebuild.take(part, bytes)
+  // What a snapshot made void in the old segment must not come back in the new one.
+  const { floorIndex, floorSequence } = request.hardState.state
+  if (last.segment.sequence < floorSequence) segment.index.dropThrough(floorIndex)
   const kinds = new Map(part.entries.map((entry) => [entry.index, entry.kind]))
   const entries: Entry[] = []
   let entriesBytes = 0

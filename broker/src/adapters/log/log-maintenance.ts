@@ -88,6 +88,22 @@ export class LogMaintenance {
     }
   }
 
+  /** Writes segments anew whose own bookkeeping is damaged, so that further damage is noticed again. */
+  *strengthen(segments: readonly Segment[]): Task {
+    const { state } = this.#parts
+    yield* this.#appender.hold()
+    try {
+      for (const segment of segments) {
+        const { index } = segment
+        if (segment.isEmpty || segment === state.active || !state.segments.includes(segment)) continue
+        const keep = Array.from({ length: index.count }, (_, slot) => index.indexAt(slot))
+        yield* this.#rewriteSegment(segment, { keep, isSparse: index.isSparse, replacements: NO_REPLACEMENTS })
+      }
+    } finally {
+      this.#appender.release()
+    }
+  }
+
   *stage(entries: readonly Entry[]): Task {
     const { state, options, disk, ids } = this.#parts
     for (const entry of entries) {
@@ -180,12 +196,9 @@ export class LogMaintenance {
     if (!mutations.has("snapshotWithoutDirectorySync")) yield* syncDirectory(disk, options.directory)
     hardState.state.isInstalling = false
     yield* hardState.save()
-    const isVoid = (segment: Segment): boolean => {
-      if (!install.keepsSuffix || segment.isStaged) return true
-      segment.index.dropThrough(install.lastIncludedIndex)
-      return segment.isEmpty && segment !== state.active
-    }
-    const old = [...state.segments, ...state.dead].filter(isVoid)
+    const old = [...state.segments, ...state.dead].filter(
+      (segment) => !install.keepsSuffix || this.#isVoid(segment, install),
+    )
     if (install.keepsSuffix) state.terms.compact(install.lastIncludedIndex)
     else {
       yield* this.#appender.writeFooter(state.active)
@@ -200,6 +213,19 @@ export class LogMaintenance {
     }
     for (const segment of adopted) state.insert(segment)
     this.#appender.restart(state.lastIndex)
+  }
+
+  /** Takes what the snapshot covers out of a segment; true when nothing is left that anybody needs. */
+  #isVoid(segment: Segment, install: Install): boolean {
+    const { state } = this.#parts
+    if (segment.isStaged) return true
+    segment.index.dropThrough(install.lastIncludedIndex)
+    if (!segment.isEmpty || segment === state.active) return false
+    if (segment.highestIndex <= install.lastIncludedIndex) return true
+    // What was cut off above the snapshot must stay known as cut off.
+    state.remove(segment)
+    state.bury(segment)
+    return false
   }
 
   *#finishStaging(): Task {

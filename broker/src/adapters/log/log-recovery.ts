@@ -16,7 +16,7 @@ import { parseSegmentName, segmentPath, stagedPath } from "./log-parts.ts"
 import { LogRebuild } from "./log-rebuild.ts"
 import { LogState } from "./log-state.ts"
 import { OffsetIndex } from "./offset-index.ts"
-import { rewrittenEntries } from "./rewritten-entries.ts"
+import { isListLost, rewrittenEntries } from "./rewritten-entries.ts"
 import { Segment } from "./segment.ts"
 import { SegmentLoader, findSegment, sampleWords } from "./segment-loader.ts"
 import type { FoundSegment, LoadedSegment } from "./segment-loader.ts"
@@ -45,6 +45,8 @@ export interface RecoveredLog {
   /** Complete staged segments of an install that was not decided: consensus says what becomes of them. */
   readonly staged: readonly Segment[]
   readonly recovery: LogRecovery
+  /** Sealed segments that lost what helps to notice further damage: worth writing anew. */
+  readonly weakened: readonly Segment[]
 }
 
 /** Hash of a cluster id, as it stands in segments and batches. */
@@ -160,6 +162,7 @@ class OpenedFiles {
   readonly #ordinary: FoundSegment[] = []
   readonly #stagedFound: FoundSegment[] = []
   readonly #staged: Segment[] = []
+  readonly #weakened: Segment[] = []
   #isAmbiguous = false
   #last: { found: FoundSegment; loaded: LoadedSegment; segment: Segment } | undefined
 
@@ -221,6 +224,7 @@ class OpenedFiles {
       if (found.header?.isRewritten === true) {
         const entries = rewrittenEntries(found.header, { parts: loaded.scan.parts, bytes: loaded.bytes })
         this.#rebuild.takeRewritten(entries, loaded.bytes)
+        if (isListLost(found.header, { parts: loaded.scan.parts, bytes: loaded.bytes })) this.#weakened.push(segment)
         this.#rebuild.endRewritten(found.header)
       } else {
         for (const part of loaded.scan.parts) {
@@ -230,6 +234,7 @@ class OpenedFiles {
         }
       }
       this.#rebuild.endSegment(loaded.bytes)
+      if (loaded.scan.parts.some((part) => part.kind === "gap")) this.#weakened.push(segment)
       if (isLast) this.#last = { found, loaded, segment }
     }
   }
@@ -301,7 +306,7 @@ class OpenedFiles {
       damaged: lostRanges(state),
       ambiguousTail: this.#isAmbiguous,
     }
-    return { state, hardState: context.hardState, samples: context.end.samples, recovery }
+    return { state, hardState: context.hardState, samples: context.end.samples, recovery, weakened: this.#weakened }
   }
 
   /** Terms are durable before entries of that term: anything else means that the hard state is an old copy. */
@@ -368,6 +373,8 @@ class OpenedFiles {
       else segment.index.append(entry.index, entry.offset, entry.length)
     }
     segment.highestIndex = segment.index.lastIndex
+    const hasGap = loaded.scan.parts.some((part) => part.kind === "gap")
+    if (hasGap || isListLost(header, { parts: loaded.scan.parts, bytes: loaded.bytes })) this.#weakened.push(segment)
     return segment
   }
 

@@ -115,7 +115,7 @@ export class OffsetIndex {
     }
   }
 
-  /** Forgets every entry up to this index. */
+  /** Forgets every entry up to this index; an empty table begins behind it. */
   dropThrough(index: LogIndex): void {
     let dropped = 0
     while (dropped < this.#count && this.indexAt(dropped) <= index) {
@@ -123,7 +123,7 @@ export class OffsetIndex {
       dropped++
     }
     if (dropped === 0) return
-    const firstIndex = dropped < this.#count ? this.indexAt(dropped) : this.#firstIndex
+    const firstIndex = dropped < this.#count ? this.indexAt(dropped) : index + 1
     this.#offsets = this.#offsets.slice(dropped)
     this.#lengths = this.#lengths.slice(dropped)
     if (this.#distances !== undefined) {

@@ -51,6 +51,14 @@ function consecutive(firstIndex: LogIndex, lastIndex: LogIndex): LogIndex[] {
   return Array.from({ length: Math.max(0, lastIndex - firstIndex + 1) }, (_, place) => firstIndex + place)
 }
 
+/** True when the list of indexes is rotten: the next damage could lose an entry unnoticed. */
+export function isListLost(
+  header: SegmentHeader,
+  content: { readonly parts: readonly ScannedPart[]; readonly bytes: Buffer },
+): boolean {
+  return header.isSparse && listedIndexes(content) === undefined
+}
+
 /** The list at the end of a sparse segment; undefined when it is rotten too. */
 function listedIndexes(content: {
   readonly parts: readonly ScannedPart[]

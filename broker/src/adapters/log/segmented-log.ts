@@ -97,12 +97,14 @@ function* openLog(request: { readonly setup: SegmentedLogSetup; readonly mutatio
     failed: (error) => opened.log?.fail(error),
     busy: () => opened.log?.busyGate(),
   })
-  const { state, hardState, samples, staged, recovery } = yield* recoverLog({ setup, ids, mutations, pool })
+  const found = yield* recoverLog({ setup, ids, mutations, pool })
+  const { state, hardState, samples, staged, recovery } = found
   const recent = new RecentEntries(options.cacheBytes)
   const parts: LogParts = { options, disk, events, ids, state, pool, hardState, recent, mutations }
   const log = new SegmentedLog(parts, { samples, staged })
   opened.log = log
   pool.fillInBackground()
+  log.strengthen(found.weakened)
   return { log, recovery }
 }
 
@@ -226,6 +228,11 @@ export class SegmentedLog implements LogStore {
       this.#parts.events.spaceChanged(this.space())
       this.#appender.wake()
     })
+  }
+
+  /** Opening found segments whose bookkeeping is damaged. */
+  strengthen(segments: readonly Segment[]): void {
+    if (segments.length > 0) this.#enqueue(() => this.#maintenance.strengthen(segments), ignore)
   }
 
   /** A write or sync outside the appender failed. */
