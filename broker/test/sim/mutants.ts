@@ -18,8 +18,7 @@ import { QUIET_NETWORK } from "./sim-network.ts"
 import type { NetworkSettings } from "./sim-network.ts"
 import type { Mutation } from "./sim-cluster.ts"
 import { HEALTHY_DISK } from "./sim-disk.ts"
-import type { DiskSettings } from "./sim-disk.ts"
-import type { FaultClass, Swarm, SwarmOverride } from "./swarm.ts"
+import type { FaultClass, SwarmOverride } from "./swarm.ts"
 
 export interface Mutant {
   readonly name: string
@@ -62,33 +61,6 @@ function machineMutant(name: MachineMutant, focus: Focus): Mutant {
 const CRASHES = { faults: faults("kills", "powerCuts", "killAll") }
 const CUTS = { faults: faults("network", "partitions"), network: LOSSY }
 
-const SNAPSHOTS = {
-  faults: faults("powerCuts", "partitions"),
-  checkpointBytes: 1024,
-  checkpointTicks: 10,
-  keptForFollowersBytes: 0,
-  faultEveryMs: 1500,
-} as const
-const SLOW_DISK: DiskSettings = { ...HEALTHY_DISK, meanSyncMs: 40, slowSync: 0.1 }
-/** Many short leaderships, with entries that only some have. */
-const TURBULENT = {
-  faults: faults("network", "partitions", "kills", "pauses"),
-  network: network({ meanDelayMs: 40, loss: 0.05 }),
-  nodeCount: 5,
-  faultEveryMs: 1500,
-  tickMs: 50,
-  electionTicks: 16,
-  heartbeatTicks: 2,
-} as const
-const TINY: Swarm["raft"] = {
-  maxAppendBytes: 1,
-  maxInflightMessages: 1,
-  maxInflightEntriesBytes: 1024,
-  cacheBytes: 24 << 20,
-  maxApplyBytes: 8 << 20,
-  maxUncommittedBytes: 64 << 20,
-}
-
 function logMutant(name: LogMutation, focus: Focus): Mutant {
   return mutant(
     `log: ${name}`,
@@ -107,16 +79,13 @@ export const MUTANTS: readonly Mutant[] = [
   raftMutant("replyBeforeSync", { faults: faults("slowDisk") }),
   raftMutant("voteNotPersisted", CRASHES),
   raftMutant("termNotPersisted", CRASHES),
-  raftMutant("upToDateOffByOne", CUTS),
-  raftMutant("commitOldTermByCount", { ...TURBULENT, maxSeeds: 60 }),
+  raftMutant("upToDateOffByOne", { ...CUTS, maxSeeds: 50 }),
   raftMutant("truncateWithoutConflict", CUTS),
-  raftMutant("commitBeyondLastNew", { ...TURBULENT, raft: TINY, maxSeeds: 60 }),
   raftMutant("matchLoweredByLateReply", CUTS),
   raftMutant("readIndexWithoutRound", { faults: faults("partitions", "pauses") }),
-  raftMutant("readIndexBeforeNoOp", { faults: faults("partitions", "kills", "pauses") }),
-  raftMutant("lateWriteAcknowledgesOverwritten", { ...TURBULENT, disk: SLOW_DISK, maxSeeds: 60 }),
+  raftMutant("readIndexBeforeNoOp", { faults: faults("partitions", "kills", "pauses"), maxSeeds: 80 }),
   raftMutant("noPreVote", { faults: faults() }),
-  raftMutant("noCheckQuorum", { faults: faults("partitions") }),
+  raftMutant("noCheckQuorum", { faults: faults("partitions"), maxSeeds: 30 }),
 
   // --- the queue machine; the oracle's own machine has the bug too, so that only the automaton can notice
   machineMutant("staleHandleDeletes", { faults: faults() }),
@@ -131,12 +100,12 @@ export const MUTANTS: readonly Mutant[] = [
   // --- the log
   logMutant("ackBeforeSync", { faults: faults("kills", "powerCuts"), maxSeeds: 20 }),
   logMutant("retrySyncAfterEio", { faults: faults("syncErrors", "powerCuts"), faultEveryMs: 1500, maxSeeds: 40 }),
+
   logMutant("shortWriteIgnored", {
-    faults: faults("fullDisk", "syncErrors", "kills"),
-    faultEveryMs: 1500,
-    maxSeeds: 40,
+    faults: faults("kills", "powerCuts"),
+    disk: { ...HEALTHY_DISK, shortWrite: 0.02 },
+    maxSeeds: 10,
   }),
-  logMutant("snapshotWithoutDirectorySync", { ...SNAPSHOTS, maxSeeds: 60 }),
 
   // --- wrappers
   mutant("ackBeforeSync wrapper", () => ({ wrapLog: ackAtOnce }), { faults: faults("kills", "powerCuts") }),
