@@ -109,6 +109,13 @@ module.exports = {
       to: { pathNot: ["^proto/", "^(node:)?crypto$"] },
     },
     {
+      name: "no-planted-bugs",
+      comment: "What puts known bugs back is for tests alone.",
+      severity: "error",
+      from: { path: "^broker/src/", pathNot: testFile },
+      to: { path: "^broker/src/adapters/log/mutant-log[.]ts$" },
+    },
+    {
       name: "no-undeclared",
       comment: "What is imported exists and is declared in the package's own package.json (tools: in the root's).",
       severity: "error",

@@ -126,6 +126,11 @@ const layerPlants = [
     text: from("../../client-sdk/src/planted-target.ts"),
   },
   {
+    rule: "no-planted-bugs",
+    file: "broker/src/cli/planted-mutant.ts",
+    text: from("../adapters/log/mutant-log.ts"),
+  },
+  {
     rule: "no-undeclared",
     file: "client-sdk/src/planted-undeclared.ts",
     text: 'import { pino } from "pino"\nexport const planted = pino\n',

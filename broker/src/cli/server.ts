@@ -51,6 +51,8 @@ const SET_ID = 0
 /** Longest wait for open requests when the process is told to stop. */
 const CLOSE_GRACE_MS = 3000
 const READY_LOOK_MS = 20
+/** How often the log looks for space and notes that it is idle (adapters/log/DESIGN.md). */
+const LOG_TICK_MS = 1000
 
 /** Runs a broker until it is told to stop. @returns the exit code: 0 after a clean stop, 1 when it had to give up. */
 export async function runServer(options: ServerOptions): Promise<number> {
@@ -208,7 +210,14 @@ class BrokerProcess {
         }),
         events,
       },
-      done,
+      (error, opened) => {
+        if (error === undefined) {
+          this.#timers.every(LOG_TICK_MS, () => {
+            opened.log.tick()
+          })
+        }
+        done(error, opened)
+      },
     )
   }
 
