@@ -7,8 +7,6 @@ const SEEDS_PER_TEST = 20
 
 /** Rare paths that any two hundred seeds take; one that stays away means that the simulator no longer goes there. */
 const MARKS_DEMANDED = [
-  "checkpoint: write under way at a crash was kept",
-  "checkpoint: write under way at a crash was lost",
   "client: died with messages in hand",
   "client: lost patience",
   "client: send repeated with the same ids",
@@ -20,7 +18,6 @@ const MARKS_DEMANDED = [
   "disk: short write",
   "disk: sync failed",
   "disk: sync took up to a second",
-  "disk: write torn by a crash",
   "log: disk space back",
   "log: disk space low",
   "log: recovered",
