@@ -44,7 +44,8 @@ export class Checkpointer {
   #busy = false
   #paused = false
   #stopped = false
-  #whenIdle: (() => void)[] = []
+  /** Who wants checkpoint and log for himself, oldest first. */
+  readonly #waiting: (() => void)[] = []
   #checkpointCount = 0
   /** Sealed segments that were looked at as of this live count and found worth keeping: not looked at again at once. */
   readonly #keptUntilTick = new Map<LogIndex, number>()
@@ -79,17 +80,24 @@ export class Checkpointer {
     else if (this.#ticks % RECLAIM_TICKS === 0) this.#reclaim()
   }
 
-  /** Runs `run` when no checkpoint is being written, and takes none until `resume` (snapshot install, stop). */
+  /**
+   * Gives the checkpoint and the log to `run` alone (snapshot install, a view for a snapshot, stop): it is called when
+   * nobody else uses them, and until `resume` no checkpoint is taken and nobody else is let in.
+   */
   pause(run: () => void): void {
-    this.#paused = true
-    if (this.#busy) this.#whenIdle.push(run)
-    else run()
+    this.#waiting.push(run)
+    this.#letNextIn()
   }
 
-  resume(index: LogIndex, term: Term): void {
+  resume(): void {
+    this.#paused = false
+    this.#letNextIn()
+  }
+
+  /** The checkpoint was replaced by a snapshot as of this entry. */
+  replaced(index: LogIndex, term: Term): void {
     this.#durable = { index, term }
     this.#appliedBytes = 0
-    this.#paused = false
   }
 
   stop(): void {
@@ -100,9 +108,9 @@ export class Checkpointer {
   finish(done: () => void): void {
     this.pause(() => {
       this.#paused = false
-      this.#whenIdle.push(done)
+      this.#waiting.unshift(done)
       this.#take()
-      if (!this.#busy) this.#becomeIdle()
+      this.#letNextIn()
     })
   }
 
@@ -125,7 +133,7 @@ export class Checkpointer {
       this.#durable = { index, term }
       this.#compact()
       this.#reclaim()
-      this.#becomeIdle()
+      this.#letNextIn()
     })
   }
 
@@ -145,11 +153,12 @@ export class Checkpointer {
     return records
   }
 
-  #becomeIdle(): void {
-    if (this.#busy) return
-    const waiting = this.#whenIdle
-    this.#whenIdle = []
-    for (const run of waiting) run()
+  #letNextIn(): void {
+    if (this.#busy || this.#paused) return
+    const run = this.#waiting.shift()
+    if (run === undefined) return
+    this.#paused = true
+    run()
   }
 
   /** Moves the base of the log up to the checkpoint, but not past a follower that can still be fed from the log. */
@@ -224,7 +233,7 @@ export class Checkpointer {
       this.#busy = false
       // Space that could not be won back is tried again later; nothing depends on it.
       if (error !== undefined) this.#logger.warn({ what, error: error.message }, "log space was not reclaimed")
-      this.#becomeIdle()
+      this.#letNextIn()
     })
   }
 }

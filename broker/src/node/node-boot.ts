@@ -260,8 +260,10 @@ function reload(parts: InstallParts, record: NodeRecord, done: Done<QueueMachine
       return
     }
     loadMachine(parts.checkpoint, parts.createMachine(machineLimits(parts.options)), (error, loaded) => {
-      if (error === undefined) parts.checkpointer.resume(record.appliedIndex, record.appliedTerm)
+      if (error === undefined) parts.checkpointer.replaced(record.appliedIndex, record.appliedTerm)
       done(error, loaded.machine)
+      // Only now: a checkpoint of the old machine over the new records would be the end of both.
+      if (error === undefined) parts.checkpointer.resume()
     })
   })
 }
@@ -276,7 +278,7 @@ export function openSnapshotView(
     const { index, term } = checkpointer.durable
     const at = replica.configurations.findLast((each) => each.index <= index)
     checkpoint.openView((error, view) => {
-      checkpointer.resume(index, term)
+      checkpointer.resume()
       const configuration = at?.configuration ?? simpleConfiguration(parts.options.voters)
       const problem = index === 0 ? new Error("no checkpoint has been taken yet") : error
       done(problem, view, { lastIncludedIndex: index, lastIncludedTerm: term, configuration })
