@@ -6,7 +6,8 @@ import { LocalCluster } from "../local-cluster.ts"
 import { cpuMicroseconds, residentBytes } from "../process-usage.ts"
 import type { Report, ResultRow } from "../report.ts"
 
-const SETTLE_MS = 5_000
+/** Compilers and collectors of the processes come to rest, too. */
+const SETTLE_MS = 30_000
 const MIB = 1_048_576
 /** All three together, of one core; the founding issue's figure. */
 const TARGET_PERCENT = 2

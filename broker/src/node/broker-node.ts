@@ -10,7 +10,6 @@ import { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
 import type { SenderFacts } from "../codec/peer-codec.ts"
 import type {
-  Cancel,
   CheckpointStore,
   Clock,
   Done,
@@ -47,6 +46,7 @@ import type {
 import type { SetReplica, SetReplicaUser } from "./set-replica.ts"
 import { SnapshotReceiver } from "./snapshot-receiver.ts"
 import { SnapshotSender } from "./snapshot-sender.ts"
+import { Ticker } from "./ticker.ts"
 
 export interface BrokerNodeParts {
   readonly options: NodeOptions
@@ -119,10 +119,10 @@ export class BrokerNode implements BrokerService {
   readonly #sender: SnapshotSender
   readonly #receiver: SnapshotReceiver
   readonly #founding: Founding
+  readonly #ticker: Ticker
   readonly #peerAddresses = new Map<NodeId, string>()
   readonly #diskLowAt = new Set<NodeId>()
   #transport: PeerTransport | undefined
-  #ticker: Cancel | undefined
   #stopping = false
   #dead = false
 
@@ -179,12 +179,24 @@ export class BrokerNode implements BrokerService {
         if (!this.#founding.isOpen) replica.raft.allowVoting()
       },
     })
+    this.#ticker = new Ticker({
+      clock,
+      timers,
+      tickMs: options.tickMs,
+      tick: () => {
+        this.#tick()
+      },
+      ticksUntilDue: () => this.#ticksUntilDue(),
+    })
   }
 
   start(): void {
     this.#transport = this.#parts.connect({
       frame: (peer, bytes) => {
-        if (!this.#dead) this.link.receive(peer, bytes)
+        if (this.#dead) return
+        this.#ticker.catchUp()
+        this.link.receive(peer, bytes)
+        this.#ticker.rest()
       },
       connected: (peer) => {
         this.#peerConnected(peer)
@@ -193,9 +205,7 @@ export class BrokerNode implements BrokerService {
         this.#peerDisconnected(peer)
       },
     })
-    this.#ticker = this.#parts.timers.every(this.#parts.options.tickMs, () => {
-      this.#tick()
-    })
+    this.#ticker.start()
     this.replica.wake()
   }
 
@@ -207,6 +217,7 @@ export class BrokerNode implements BrokerService {
     call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
   ): void {
     this.router.execute(name, request, call)
+    this.#ticker.rest()
   }
 
   leaderHint(): string | undefined {
@@ -242,7 +253,9 @@ export class BrokerNode implements BrokerService {
     this.#stopping = true
     this.router.beginStop()
     this.leader.answerPolls()
+    this.#ticker.catchUp()
     this.#handOver()
+    this.#ticker.rest()
     const startedMs = this.#parts.clock.monotonicMs()
     const waitForRest = (): void => {
       const waitedMs = this.#parts.clock.monotonicMs() - startedMs
@@ -257,7 +270,7 @@ export class BrokerNode implements BrokerService {
   fail(error: Error): void {
     if (this.#dead) return
     this.#dead = true
-    this.#ticker?.()
+    this.#ticker.stop()
     this.checkpointer.stop()
     this.replica.stop()
     this.#parts.fatal(error)
@@ -281,7 +294,7 @@ export class BrokerNode implements BrokerService {
     this.router.finishStop()
     this.checkpointer.finish(() => {
       this.#dead = true
-      this.#ticker?.()
+      this.#ticker.stop()
       this.checkpointer.stop()
       this.replica.stop()
       this.replica.log.close(() => {
@@ -342,9 +355,11 @@ export class BrokerNode implements BrokerService {
 
   #peerDisconnected(peer: NodeId): void {
     if (this.#dead) return
+    this.#ticker.catchUp()
     this.replica.raft.peerUnreachable(peer)
     this.router.peerLost(peer)
     this.replica.wake()
+    this.#ticker.rest()
   }
 
   #helloReceived(peer: NodeId, hello: Hello): void {
@@ -433,6 +448,14 @@ export class BrokerNode implements BrokerService {
     this.#sender.tick()
     this.#receiver.tick()
     this.#settleFounding()
+  }
+
+  /** Requests, repairs and transfers are looked after at each tick; consensus and the machine say when they are due. */
+  #ticksUntilDue(): number {
+    const isBusy = this.router.inFlightCount > 0 || !this.repair.isWhole || this.#founding.isOpen || this.#stopping
+    if (isBusy) return 1
+    const { tickMs } = this.#parts.options
+    return Math.max(1, Math.min(this.replica.raft.ticksUntilDue(), Math.floor(this.replica.msUntilDeadline() / tickMs)))
   }
 
   #settleFounding(): void {

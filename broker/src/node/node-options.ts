@@ -27,8 +27,8 @@ export const NODE_DEFAULTS = {
   setId: 0,
   httpAddress: "",
   tickMs: 50,
-  electionTicks: 12,
-  heartbeatTicks: 2,
+  electionTicks: 15,
+  heartbeatTicks: 5,
   maxRequests: 100_000,
   deduplicationWindowMs: 300_000,
   queueCountMax: 10_000,
@@ -48,7 +48,8 @@ export const RAFT_LIMITS = {
   maxAppendBytes: 2 << 20,
   maxUncommittedBytes: 64 << 20,
   maxApplyBytes: 8 << 20,
-  cacheBytes: 24 << 20,
+  // Small on purpose: what outlives two collections of the young is held until 64 MiB more have gathered (ADR 0017).
+  cacheBytes: 1 << 20,
 } as const
 
 /** Counts of the queue machine (docs/limits.md). Equal on all nodes of a set, or they would apply entries differently. */

@@ -58,9 +58,9 @@ export class RaftDriver {
     this.#user = parts.user
   }
 
-  /** Something may have changed in the core; what follows from it is done at the end of this turn. */
+  /** Something may have changed in the core; what follows from it, if anything, is done at the end of this turn. */
   wake(): void {
-    if (this.#scheduled || this.#stopped) return
+    if (this.#scheduled || this.#stopped || !this.#raft.hasReady()) return
     this.#scheduled = true
     this.#timers.soon(() => {
       this.#scheduled = false
@@ -70,8 +70,8 @@ export class RaftDriver {
 
   tick(): void {
     this.#raft.tick()
-    // Most ticks of an idle node have nothing to say: no turn of the event loop for those.
-    if (this.#raft.hasReady()) this.wake()
+    // Most ticks of an idle node have nothing to say; the others need no turn of the event loop of their own.
+    if (this.#raft.hasReady()) this.#run()
   }
 
   /** The log says that every write up to `sequence` is durable. */

@@ -120,6 +120,12 @@ export class SetReplica {
     return this.#proposals.openCount
   }
 
+  /** Log time until something in the machine is due; infinite on a node that does not lead. */
+  msUntilDeadline(): number {
+    const deadlineMs = this.#leaderReady ? this.#machine.nextDeadlineMs() : undefined
+    return deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - this.logClock.nowMs()
+  }
+
   /** The heartbeat of everything: called every `tickMs` of the options. */
   tick(): void {
     this.#driver.tick()

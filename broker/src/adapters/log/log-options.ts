@@ -36,7 +36,7 @@ export const LOG_DEFAULTS = {
   directory: "log",
   segmentBytes: 64 * 1024 * 1024,
   reserveSegments: 2,
-  cacheBytes: 32 * 1024 * 1024,
+  cacheBytes: 1024 * 1024,
   flushBytes: 1024 * 1024,
 } as const
 

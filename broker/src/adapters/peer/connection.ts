@@ -9,11 +9,11 @@ import type { Socket } from "node:net"
 import { PartWriter } from "../../codec/part-writer.ts"
 import { FRAME_HEADER_BYTES, FrameReader, writeFrame } from "./frame-reader.ts"
 
-export const TICK_MS = 250
-/** Nothing sent for so many ticks: a sign of life goes out (750 ms). */
-const KEEP_ALIVE_TICKS = 3
-/** Nothing received for so many ticks: the connection is taken for dead (2 s). */
-export const SILENCE_TICKS = 8
+export const TICK_MS = 1000
+/** Nothing sent for so many ticks: a sign of life goes out (1 to 2 s). */
+const KEEP_ALIVE_TICKS = 2
+/** Nothing received for so many ticks: the connection is taken for dead (3 to 4 s). */
+export const SILENCE_TICKS = 4
 
 export interface ConnectionEvents {
   /** A whole frame whose checksum was right. */

@@ -17,8 +17,8 @@ const BACKOFF_MS_MIN = 20
 const BACKOFF_MS_MAX = 500
 /** TCP and handshake together. */
 export const HANDSHAKE_MS_MAX = 2_000
-/** A connection that was heard within so many ticks (1.5 s) is alive: another process with its id is an impostor. */
-const ALIVE_TICKS = 6
+/** A connection that was heard within so many ticks (2 to 3 s) is alive: another process with its id is an impostor. */
+const ALIVE_TICKS = 3
 
 export interface PeerAddress {
   readonly id: NodeId

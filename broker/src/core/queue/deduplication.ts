@@ -105,7 +105,7 @@ export class Deduplication {
     page.ordinals[offset] = value.ordinal
     page.expiresAtMs[offset] = value.expiresAtMs
     this.#dirtyPages.add(pageNumber)
-    if (this.size * 2 > this.#table.length) this.#rebuildTable(this.#table.length * 2)
+    if (isFull(this.size, this.#table.length)) this.#rebuildTable(this.#table.length * 2)
     else this.#insert(number)
   }
 
@@ -170,7 +170,7 @@ export class Deduplication {
     this.#first = first
     this.#next = next
     let size = INITIAL_TABLE
-    while (this.size * 2 > size) size *= 2
+    while (isFull(this.size, size)) size *= 2
     this.#rebuildTable(size)
   }
 
@@ -249,6 +249,11 @@ export class Deduplication {
     for (let word = 0; word < ID_WORDS; word++) hash = mix(hash, page.words[offset * ID_WORDS + word] as number)
     return hash >>> 0
   }
+}
+
+/** A table above two thirds grows: the default capacity, a power of two, then fits one twice its size. */
+function isFull(size: number, tableLength: number): boolean {
+  return size * 3 > tableLength * 2
 }
 
 function hashKey(key: DeduplicationKey): number {

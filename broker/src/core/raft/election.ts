@@ -82,6 +82,12 @@ export function tickElection(state: RaftState): void {
   repeatRequests(state)
 }
 
+/** Ticks until `tickElection` may do more than count. */
+export function ticksUntilElection(state: RaftState): number {
+  if (state.role !== "follower") return 1
+  return Math.min(state.electionTimeout - state.electionElapsed, state.earlyCampaignTicks ?? Number.POSITIVE_INFINITY)
+}
+
 /**
  * The connection to the leader broke: a reason to ask for pre-votes now and not after a timeout. The survivors take turns, by their
  * rank among the other voters rotated by the term, so that they do not split the vote.

@@ -72,6 +72,14 @@ export function tickLeader(state: RaftState, leadership: Leadership): void {
   if (state.heartbeatElapsed >= heartbeatTicks) broadcastHeartbeat(state, leadership)
 }
 
+/** Ticks until `tickLeader` may do more than count. */
+export function ticksUntilLeaderDue(state: RaftState): number {
+  // While a write is under way, ticks are counted against the disk.
+  if (!state.writes.isEmpty) return 1
+  const { electionTicks, heartbeatTicks } = state.options
+  return Math.min(heartbeatTicks - state.heartbeatElapsed, electionTicks - state.electionElapsed)
+}
+
 /** Keeps the followers quiet, tells them what is committed, and carries the newest round of reads. */
 export function broadcastHeartbeat(state: RaftState, leadership: Leadership): void {
   state.heartbeatElapsed = 0

@@ -48,7 +48,7 @@ export interface RaftOptions {
   readonly maxUncommittedBytes: number
   /** Most bytes of entries in one `Ready.committedEntries`; one entry always goes. */
   readonly maxApplyBytes: number
-  /** Most bytes of durable entries that stay in memory for slow peers. */
+  /** Bytes of applied entries that stay in memory for slow peers; four times as many while they wait to be applied. */
   readonly cacheBytes: number
   /**
    * False for a node that lost its disk, or part of it: it may have forgotten votes and entries that it promised to keep, so it

@@ -92,6 +92,13 @@ test("the cache drops from the front what is durable, in bulk, and never what is
     ).toEqual(Array.from({ length: index - log.firstCachedIndex + 1 }, (_, place) => log.firstCachedIndex + place))
   }
   log.markDurable(500)
+  expect(log.firstCachedIndex, "what is to be applied soon stays longer").toBe(461)
+  log.commitTo(500)
+  log.markApplying(480)
+  log.markApplied(480)
+  expect(log.firstCachedIndex).toBe(481)
+  log.markApplying(500)
+  log.markApplied(500)
   expect(log.firstCachedIndex).toBe(491)
   expect(log.cachedBytes).toBe(10 * ENTRY_OVERHEAD_BYTES)
   expect(log.inMemory({ fromIndex: 490, toIndex: 500 }, Infinity)).toBeUndefined()

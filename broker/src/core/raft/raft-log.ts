@@ -4,7 +4,7 @@
  *     base        applied   applying    commit      durable     written      last
  *      |             |          |          |            |           |          |
  *      +-------------+----------+----------+------------+-----------+----------+
- *      |  not in memory  |  in memory: at most `cacheBytes` of what is durable, and all that is not          |
+ *      |  not in memory  |  in memory: about `cacheBytes` of what is durable, and all that is not            |
  *
  * `applied <= applying <= min(commit, durable)`, `durable <= written <= last`; `commit` may be ahead of `durable` and even of
  * `written` (on a leader whose followers are faster). It reads no disk: who needs older entries asks through `Ready`.
@@ -19,6 +19,8 @@ export const ENTRY_OVERHEAD_BYTES = 32
 
 const EVICTED: Entry = { index: 0, term: 0, kind: "commands", data: new Uint8Array(0) }
 const MIN_EVICTED_TO_CUT = 64
+/** What is still to be applied would have to be read again soon: it may take so many times `cacheBytes`. */
+const UNAPPLIED_CACHE_FACTOR = 4
 
 /** Size of an entry for all bounds on messages and memory, in bytes. */
 export function entryBytes(entry: Entry): number {
@@ -195,6 +197,7 @@ export class RaftLog {
     if (index <= this.applied) return
     assert(index <= this.applying, "only what was handed out can be applied")
     this.applied = index
+    this.evict()
   }
 
   /**
@@ -239,10 +242,15 @@ export class RaftLog {
     this.written = index
   }
 
-  /** Drops durable entries from the front until the bound is kept. */
+  /** Drops applied entries from the front until the bound is kept, and others that are durable when it is far exceeded. */
   private evict(): void {
-    while (this.cachedBytesNow > this.cacheBytes && this.firstCachedIndex <= this.durable) this.dropFirst()
+    this.evictTo(Math.min(this.durable, this.applied), this.cacheBytes)
+    this.evictTo(this.durable, this.cacheBytes * UNAPPLIED_CACHE_FACTOR)
     if (this.evictedCount >= MIN_EVICTED_TO_CUT) this.cutEvicted()
+  }
+
+  private evictTo(index: LogIndex, boundBytes: number): void {
+    while (this.cachedBytesNow > boundBytes && this.firstCachedIndex <= index) this.dropFirst()
   }
 
   private dropFirst(): void {

@@ -10,10 +10,17 @@ import { stepCandidate } from "./candidate.ts"
 import { maybeCommit, proposeChange } from "./commit.ts"
 import type { ConfigurationResult } from "./commit.ts"
 import { ConfigurationHistory } from "./configuration-history.ts"
-import { answerRequestVote, isDisturbance, leaderUnreachable, recordVote, tickElection } from "./election.ts"
+import {
+  answerRequestVote,
+  isDisturbance,
+  leaderUnreachable,
+  recordVote,
+  tickElection,
+  ticksUntilElection,
+} from "./election.ts"
 import { NO_FAULTS } from "./faults.ts"
 import { finishRestore, stepFollower } from "./follower.ts"
-import { addRead, stepLeader, tickLeader } from "./leader.ts"
+import { addRead, stepLeader, tickLeader, ticksUntilLeaderDue } from "./leader.ts"
 import { checkOptions } from "./options.ts"
 import type { RaftOptions } from "./options.ts"
 import { send } from "./outbox.ts"
@@ -57,6 +64,15 @@ export class Raft {
     const { state } = this
     if (state.leadership !== undefined) tickLeader(state, state.leadership)
     else tickElection(state)
+  }
+
+  /**
+   * At least 1: when the tick of this number from now comes, `tick` may do something; those before it only count. So a driver may
+   * sleep and catch up, as long as it does so before it hands in anything else. O(1).
+   */
+  ticksUntilDue(): number {
+    const { state } = this
+    return Math.max(1, state.leadership === undefined ? ticksUntilElection(state) : ticksUntilLeaderDue(state))
   }
 
   /** A message of another member came in. Any order, any number of copies, any delay. */
