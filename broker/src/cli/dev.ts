@@ -6,7 +6,7 @@
  */
 import { fileURLToPath } from "node:url"
 import { createInterface } from "node:readline"
-import { resolve } from "node:path"
+import { extname, resolve } from "node:path"
 import { DEFAULT_ENDPOINT } from "../options.ts"
 import type { DevOptions } from "../options.ts"
 import { isForeground, isStdinPipe, parseDevCommand } from "./dev-command.ts"
@@ -56,7 +56,7 @@ class DevSession {
       basePort: options.basePort,
       dataDir: resolve(options.dataDir),
       clusterId: CLUSTER_ID,
-      program: fileURLToPath(new URL("../main.js", import.meta.url)),
+      program: fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url)),
       extraArguments: ["--dev-mode", "--log-level", options.logLevel],
       environment: {
         ...options.environment,

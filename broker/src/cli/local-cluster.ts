@@ -145,7 +145,9 @@ export class LocalCluster {
 
   #spawn(node: LocalNode): ChildProcess {
     const { program, environment, events, extraArguments } = this.#options
-    const child = spawn(process.execPath, [program, "server", ...this.#argumentsOf(node), ...extraArguments], {
+    // Node's own flags, too: without a build this process runs the sources.
+    const nodeArguments = [...process.execArgv, program, "server", ...this.#argumentsOf(node), ...extraArguments]
+    const child = spawn(process.execPath, nodeArguments, {
       env: environment,
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       // Ctrl-C reaches the whole group of the terminal; only this process shall act on it.

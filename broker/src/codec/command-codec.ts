@@ -23,6 +23,7 @@
  */
 import { Buffer } from "node:buffer"
 import type { ChangeVisibility, Command, DeleteMessages, ReceiveMessages, SendMessages } from "../core/queue/command.ts"
+import { ByteSlab } from "./byte-slab.ts"
 import { adminCommandText, ADMIN_TEXT_BYTES_MAX, parseAdminCommand, type AdminCommand } from "./admin-codec.ts"
 import { CLIENT_ID_WORDS, readClientIdWords } from "./client-id.ts"
 import { CodecError } from "./codec-error.ts"
@@ -88,6 +89,7 @@ export interface HandleParts {
  * Values outside their fields are bugs of the caller and throw a RangeError before anything is written.
  */
 export class EntryBuilder {
+  readonly #slab = new ByteSlab()
   #buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
   #end = ENTRY_HEADER_BYTES
   #setId = 0
@@ -189,7 +191,7 @@ export class EntryBuilder {
     buffer.writeUInt16LE(this.#setId, AT_SET_ID)
     buffer.writeDoubleLE(stampMs, AT_STAMP)
     buffer.writeUInt32LE(this.#commandCount, AT_COMMAND_COUNT)
-    const data = Buffer.allocUnsafeSlow(this.#end)
+    const data = this.#slab.take(this.#end)
     buffer.copy(data, 0, 0, this.#end)
     if (buffer.length > KEPT_BYTES_MAX) this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
     this.#end = ENTRY_HEADER_BYTES

@@ -12,19 +12,23 @@ const CHUNK_BYTES = 32_768
 
 const TWO_TO_32 = 0x1_0000_0000
 
-/** The free rest of the newest chunk, shared by all writers: a small frame costs no allocation of its own. */
-let spare = Buffer.alloc(0)
+/** Rests that are smaller are not worth keeping. */
+const SPARE_BYTES_MIN = 256
+const SPARES_MAX = 8
+
+/**
+ * Free rests of chunks, shared by all writers: a small frame costs no allocation of its own. One for each writer that
+ * is at work, since a connection gathers frames in one writer while others write them.
+ */
+const spares: Buffer[] = []
+const NO_CHUNK = Buffer.alloc(0)
 
 /** One frame being written. Not used again after `finish`. */
 export class PartWriter {
   readonly #parts: Uint8Array[] = []
-  #chunk = spare
+  #chunk = spares.pop() ?? NO_CHUNK
   #start = 0
   #end = 0
-
-  constructor() {
-    spare = Buffer.alloc(0)
-  }
 
   u8(value: number): void {
     this.#reserve(1)
@@ -95,7 +99,11 @@ export class PartWriter {
   /** The parts of the frame, in order; none is empty. */
   finish(): Uint8Array[] {
     this.#cut()
-    spare = this.#chunk.subarray(this.#end)
+    const rest = this.#chunk.subarray(this.#end)
+    if (rest.length >= SPARE_BYTES_MIN && spares.length < SPARES_MAX) spares.push(rest)
+    this.#chunk = NO_CHUNK
+    this.#start = 0
+    this.#end = 0
     return this.#parts
   }
 

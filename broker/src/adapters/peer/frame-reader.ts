@@ -10,6 +10,7 @@
  *
  * TCP's own checksum has 16 bits; a frame that fails here ends the connection (reliability.md P6).
  */
+import { ByteSlab } from "../../codec/byte-slab.ts"
 import { crc32 } from "../../codec/crc.ts"
 import type { PartWriter } from "../../codec/part-writer.ts"
 
@@ -34,6 +35,7 @@ export function writeFrame(writer: PartWriter, parts: readonly Uint8Array[]): vo
 export class FrameReader {
   /** May be raised while reading: a stranger is allowed less than a peer. */
   maxFrameBytes: number
+  readonly #slab = new ByteSlab()
   readonly #header = Buffer.alloc(FRAME_HEADER_BYTES)
   #headerBytes = 0
   /** The payload that is not complete yet. */
@@ -46,8 +48,8 @@ export class FrameReader {
   }
 
   /**
-   * Calls `visit` with each payload that is complete, until it returns false. Payloads are views of `chunk` when they
-   * lie in it whole, else arrays of their own; either way they are the visitor's to keep.
+   * Calls `visit` with each payload that is complete, until it returns false. Payloads are copies and the visitor's to
+   * keep: `chunk` may be used again.
    *
    * @returns what is wrong with the stream, or undefined.
    */
@@ -66,14 +68,8 @@ export class FrameReader {
         if (fault !== undefined) return fault
         const length = this.#header.readUInt32LE(0)
         if (length === 0) continue
-        if (chunk.length - at >= length) {
-          this.#payload = chunk.subarray(at, at + length)
-          this.#payloadBytes = length
-          at += length
-        } else {
-          this.#payload = Buffer.allocUnsafeSlow(length)
-          this.#payloadBytes = 0
-        }
+        this.#payload = this.#slab.take(length)
+        this.#payloadBytes = 0
       }
       const payload = this.#payload
       if (payload === undefined || this.#payloadBytes < payload.length) continue

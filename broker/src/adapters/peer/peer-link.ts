@@ -1,6 +1,6 @@
 /**
- * What one node has to do with one peer: a connection that it dialed, for sending, and one that the peer dialed, for
- * receiving. The link is up while both stand. When either breaks, the other is closed too and `disconnected` is told at
+ * What one node has to do with one peer: a connection that it dialed, for receiving, and one that the peer dialed, for
+ * sending. (Who dials chooses where Node reads to: connection.ts.) The link is up while both stand. When either breaks, the other is closed too and `disconnected` is told at
  * once: a broken connection is the fastest sign of a dead leader.
  *
  * ```
@@ -8,9 +8,9 @@
  *      ^-----------------+----------------+----------------------+  back-off with jitter, 20 ms to 500 ms
  * ```
  */
-import { createConnection, type Socket } from "node:net"
+import type { Socket } from "node:net"
 import type { Cancel, Logger, NodeId, PeerEvents, Timers } from "../../ports.ts"
-import { Connection } from "./connection.ts"
+import { dialConnection, type Connection } from "./connection.ts"
 import { DialHandshake, HANDSHAKE_BYTES_MAX, type Counterpart, type Identity } from "./handshake.ts"
 
 const BACKOFF_MS_MIN = 20
@@ -92,7 +92,7 @@ export class PeerLink {
     return {
       peer: this.#address.id,
       up: this.#isUp,
-      queuedBytes: this.#outgoing?.queuedBytes ?? 0,
+      queuedBytes: this.#incoming?.queuedBytes ?? 0,
       framesSent: this.#framesSent,
       bytesSent: this.#bytesSent,
       framesDropped: this.#framesDropped,
@@ -107,8 +107,8 @@ export class PeerLink {
     let bytes = 0
     for (const part of parts) bytes += part.length
     if (bytes === 0 || bytes > this.#around.maxFrameBytes) throw new RangeError(`a frame of ${String(bytes)} bytes`)
-    const connection = this.#outgoing
-    if (connection === undefined || !this.#outgoingReady || !this.#hasRoom(connection, bytes)) {
+    const connection = this.#incoming
+    if (connection === undefined || !this.#hasRoom(connection, bytes)) {
       this.#framesDropped += 1
       return false
     }
@@ -130,12 +130,10 @@ export class PeerLink {
     if (this.#isStopped || this.#outgoing !== undefined) return
     const { identity, timers, maxFrameBytes } = this.#around
     const { id, host, port } = this.#address
-    const socket = createConnection({ host, port })
     const handshake = new DialHandshake(identity, id)
-    const connection = new Connection(socket, HANDSHAKE_BYTES_MAX, {
+    const { connection, socket } = dialConnection({ host, port }, HANDSHAKE_BYTES_MAX, {
       frame: (payload) => {
-        // A peer sends nothing but signs of life on a connection that it did not dial.
-        if (this.#outgoingReady) connection.close("a frame on the wrong connection")
+        if (this.#outgoingReady) this.#received(payload)
         else this.#greet(connection, handshake, payload)
       },
       closed: (reason) => {
@@ -163,6 +161,7 @@ export class PeerLink {
     if (step.send !== undefined) connection.send([step.send], step.send.length)
     if (step.kind === "refuse") return connection.finish(`${step.reason}: ${step.text}`)
     if (step.kind === "continue") return
+    connection.allowFrameBytes(this.#around.maxFrameBytes)
     this.#outgoingReady = true
     this.#backoffMs = BACKOFF_MS_MIN
     this.#checkUp()
@@ -173,7 +172,7 @@ export class PeerLink {
     this.#outgoing = undefined
     this.#connecting = undefined
     this.#outgoingReady = false
-    if (this.#isStopped) return this.#ended()
+    if (this.#isStopped) return
     if (this.#isUp) return this.#break(reason)
     if (!wasReady) this.#complain(reason)
     this.#dialLater()
@@ -222,8 +221,8 @@ export class PeerLink {
     this.dial()
   }
 
-  /** A frame on the incoming connection. */
-  received(payload: Uint8Array): void {
+  #received(payload: Uint8Array): void {
+    if (this.#isStopped) return
     this.#framesReceived += 1
     this.#bytesReceived += payload.length
     this.#around.events.frame(this.#address.id, payload)
@@ -233,7 +232,13 @@ export class PeerLink {
   incomingClosed(connection: Connection, reason: string): void {
     if (this.#incoming !== connection) return
     this.#incoming = undefined
-    if (this.#isUp) this.#break(reason)
+    if (this.#isStopped) this.#end()
+    else if (this.#isUp) this.#break(reason)
+  }
+
+  #end(): void {
+    this.#outgoing?.close("stopped")
+    this.#ended()
   }
 
   #checkUp(): void {
@@ -284,14 +289,17 @@ export class PeerLink {
     this.#ended = ended
     this.#redial?.()
     this.#redial = undefined
-    this.#incoming?.close("stopped")
-    if (this.#outgoing === undefined) queueMicrotask(ended)
-    else if (isGraceful && this.#outgoingReady) this.#outgoing.finish("stopped")
-    else this.#outgoing.close("stopped")
+    // The other connection stays until then: its end would make the peer drop both, with what it has not read yet.
+    if (this.#incoming === undefined) {
+      queueMicrotask(() => {
+        this.#end()
+      })
+    } else if (isGraceful) this.#incoming.finish("stopped")
+    else this.#incoming.close("stopped")
   }
 
   /** After `stop`: does not wait any longer for what is queued. */
   abandon(): void {
-    this.#outgoing?.close("stopped")
+    this.#incoming?.close("stopped")
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Connections to the other nodes over TCP: `PeerTransport` for production.
  *
- * Each node dials every peer and sends on the connection that it dialed; it receives on those that the peers dialed.
+ * Each node dials every peer and receives on the connection that it dialed; it sends on those that the peers dialed.
  * So two nodes that meet never have to agree which of two connections to keep (peer-link.ts).
  */
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net"
@@ -174,7 +174,8 @@ class SocketTransport implements TcpTransport {
     const connection = new Connection(socket, HANDSHAKE_BYTES_MAX, {
       frame: (payload) => {
         if (link === undefined) link = this.#welcome(connection, handshake.receive(payload), from)
-        else link.received(payload)
+        // A peer sends nothing but signs of life on a connection that it dialed.
+        else connection.close("a frame on the wrong connection")
       },
       closed: (reason) => {
         cancelDeadline()
@@ -212,7 +213,6 @@ class SocketTransport implements TcpTransport {
       connection.close("the peer was removed")
       return undefined
     }
-    connection.allowFrameBytes(this.#around.maxFrameBytes)
     link.accept(connection, step.peer)
     return link
   }
