@@ -84,7 +84,12 @@ export class SnapshotReceiver {
     if (arrival?.transferId !== transferId || arrival.peer !== peer) return
     if (arrival.storing || arrival.queue.length > 0 || arrival.nextSequence !== chunkCount || arrival.stepped) return
     arrival.stepped = true
-    this.#parts.replica.step(arrival.message)
+    const { replica } = this.#parts
+    replica.step(arrival.message)
+    const { isRestoring, commitIndex } = replica.raft.status()
+    const isTaken = isRestoring || commitIndex >= arrival.message.snapshot.lastIncludedIndex
+    // It would stand in the way of every later one.
+    if (!isTaken) this.#refuse(arrival, new Error("the leader that sent it has been replaced"))
   }
 
   tick(): void {

@@ -47,6 +47,8 @@ export interface SeedResult {
 }
 
 /** A leader within this time after the faults ended, and fresh sends within it again. */
+/** For all of the core to read their disks. */
+const START_MS = 3_000
 const ELECTION_MS = 5000
 const SERVE_MS = 15_000
 const AGREE_MS = 60_000
@@ -166,6 +168,11 @@ class SeedRun {
       }
     }
     for (const node of core) this.#cluster.start(node)
+    if (this.#isInDoubt(core)) {
+      this.#world.marks.hit("liveness: a majority is not enough, one of it lost a part of its log")
+      this.#heal(others)
+      return []
+    }
     this.#demand(() => this.#cluster.leader(core) !== undefined, {
       withinMs: ELECTION_MS,
       rule: "a healthy majority elects in 5 s",
@@ -180,15 +187,26 @@ class SeedRun {
   #whole(others: readonly SimNode[]): void {
     this.#begin("whole")
     const termBefore = this.#cluster.raft.highestTerm
+    this.#heal(others)
+    this.#agree(this.#cluster.nodes)
+    this.#world.runUntil(this.#world.nowMs + 100)
+    const rise = Math.max(...this.#cluster.nodes.map((node) => node.broker?.replica.status.term ?? 0)) - termBefore
+    if (rise > 2) this.#world.fail(new Violation("a returning node deposes nobody", `the term rose by ${String(rise)}`))
+  }
+
+  #heal(others: readonly SimNode[]): void {
     this.#cluster.network.healAll()
     for (const node of others) {
       node.isHeldDown = false
       this.#cluster.start(node)
     }
-    this.#agree(this.#cluster.nodes)
-    this.#world.runUntil(this.#world.nowMs + 100)
-    const rise = Math.max(...this.#cluster.nodes.map((node) => node.broker?.replica.status.term ?? 0)) - termBefore
-    if (rise > 2) this.#world.fail(new Violation("a returning node deposes nobody", `the term rose by ${String(rise)}`))
+  }
+
+  /** A node that may have forgotten what it acknowledged does not vote until the others have told it (ADR 0015). */
+  #isInDoubt(core: readonly SimNode[]): boolean {
+    const isUp = (node: SimNode): boolean => node.broker !== undefined
+    this.#world.runWhile(() => !core.every(isUp), this.#world.nowMs + START_MS)
+    return core.some((node) => node.broker?.replica.raft.status().mayVote === false)
   }
 
   #serve(core: readonly SimNode[]): void {

@@ -3,8 +3,8 @@
  * both, and made again.
  *
  * Inside one connection whole frames arrive in order or not at all, as TCP with a checksum on each frame does it. Only
- * frames for which `isRaft` says yes may also be doubled or overtaken: Raft has to stand that (it will meet it across
- * connections), while a forwarded call relies on its connection.
+ * frames for which `isRaft` says yes may also be doubled or overtake each other: Raft has to stand that (it will meet it
+ * across connections), while a forwarded call relies on its connection, and a hello is the first word on every one.
  */
 import { Buffer } from "node:buffer"
 import type { Random } from "../../src/core/random.ts"
@@ -54,7 +54,18 @@ interface Direction {
   isBlocked: boolean
   cloggedUntilMs: number
   lastDeliveryMs: number
+  /** Of a frame that is no Raft message. */
+  lastOtherDeliveryMs: number
   waitingBytes: number
+}
+
+/** A frame on its way. */
+interface Parcel {
+  readonly frame: Buffer
+  /** Of the connection. */
+  readonly generation: number
+  readonly isRaft: boolean
+  readonly overtakes: boolean
 }
 
 interface Pair {
@@ -171,25 +182,32 @@ export class SimNetwork {
       return true
     }
     if (chance(this.#random, settings.clog)) this.clog(from, to, this.#random.nextFloat() * MAX_CLOG_MS)
-    const mayDisorder = (settings.duplicate > 0 || settings.reorder > 0) && this.isRaft(frame)
-    this.#carry(from, to, { frame, generation, overtakes: mayDisorder && chance(this.#random, settings.reorder) })
+    const isRaft = this.isRaft(frame)
+    const mayDisorder = (settings.duplicate > 0 || settings.reorder > 0) && isRaft
+    this.#carry(from, to, {
+      frame,
+      generation,
+      isRaft,
+      overtakes: mayDisorder && chance(this.#random, settings.reorder),
+    })
     if (mayDisorder && chance(this.#random, settings.duplicate)) {
       this.#world.marks.hit("network: frame doubled")
-      this.#carry(from, to, { frame: Buffer.from(frame), generation, overtakes: true })
+      this.#carry(from, to, { frame: Buffer.from(frame), generation, isRaft, overtakes: true })
     }
     return true
   }
 
-  #carry(from: NodeId, to: NodeId, parcel: { frame: Buffer; generation: number; overtakes: boolean }): void {
+  #carry(from: NodeId, to: NodeId, parcel: Parcel): void {
     const direction = this.#direction(from, to)
     const delayMs = MIN_DELAY_MS + Math.min(MAX_DELAY_MS, exponential(this.#random, this.settings.meanDelayMs))
     let arrivalMs = Math.max(this.#world.nowMs + delayMs, direction.cloggedUntilMs)
     if (parcel.overtakes) {
       this.#world.marks.hit("network: frame out of order")
-      arrivalMs += this.#random.nextFloat() * 200
+      arrivalMs = Math.max(arrivalMs + this.#random.nextFloat() * 200, direction.lastOtherDeliveryMs)
     } else {
       arrivalMs = Math.max(arrivalMs, direction.lastDeliveryMs)
       direction.lastDeliveryMs = arrivalMs
+      if (!parcel.isRaft) direction.lastOtherDeliveryMs = arrivalMs
     }
     direction.waitingBytes += parcel.frame.length
     const receiver = this.#endpoints.get(to)
@@ -292,7 +310,7 @@ export class SimNetwork {
     const key = from * 256 + to
     let direction = this.#directions.get(key)
     if (direction === undefined) {
-      direction = { isBlocked: false, cloggedUntilMs: 0, lastDeliveryMs: 0, waitingBytes: 0 }
+      direction = { isBlocked: false, cloggedUntilMs: 0, lastDeliveryMs: 0, lastOtherDeliveryMs: 0, waitingBytes: 0 }
       this.#directions.set(key, direction)
     }
     return direction

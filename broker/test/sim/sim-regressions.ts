@@ -62,4 +62,9 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 559,
     was: "a view opened while still leader, or a stop, ended the pause that the install had asked for (node/checkpointer.ts)",
   },
+  {
+    name: "a snapshot whose leader was replaced does not keep later ones out",
+    seed: 309,
+    was: "the core ignored it, and the receiver waited for it to be restored for ever (node/snapshot-receiver.ts)",
+  },
 ]
