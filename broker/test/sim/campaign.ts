@@ -109,7 +109,7 @@ export class Campaign {
     const broken = this.failures.length === 0 ? "no rule broken" : `${String(this.failures.length)} BROKEN`
     const speed = (this.simulatedMs / 1000 / this.#cpuSeconds()).toFixed(0)
     return [
-      `${String(this.#seeds)} seeds, ${hours.toFixed(2)} simulated hours, ${broken}`,
+      `${String(this.#seeds)} ${this.#seeds === 1 ? "seed" : "seeds"}, ${hours.toFixed(2)} simulated hours, ${broken}`,
       `${seconds.toFixed(1)} s, ${this.#cpuSeconds().toFixed(1)} s of CPU: ${speed} x real time, ${(this.#events / this.#cpuSeconds() / 1000).toFixed(0)} k events/s`,
       `${count(this.#commands)} commands in ${count(this.#entries)} entries, ${count(this.#messages)} messages, ${count(this.#deliveries)} deliveries, ${count(this.#faults)} faults, ${count(this.#terms)} leaders, ${count(this.#checks)} checks after steps, ${String(this.marks.size)} marks`,
       ...this.failures.slice(0, 50).map(({ seed, phase, message }) => `seed ${String(seed)} in ${phase}: ${message}`),

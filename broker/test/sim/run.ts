@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- --seed 42` replays one seed; `--seeds 400` runs many. See docs/simulation.md.
+ * `npm run sim -- --seed 210` replays one seed; `--seeds 400` runs many. See docs/simulation.md.
  *
  * Exit codes: 0 no rule was broken (with --mutant: some seed noticed), 1 otherwise, 2 a wrong option.
  */
