@@ -48,7 +48,7 @@ export const RAFT_LIMITS = {
   maxAppendBytes: 2 << 20,
   maxUncommittedBytes: 64 << 20,
   maxApplyBytes: 8 << 20,
-  // Small on purpose: what outlives two collections of the young is held until 64 MiB more have gathered (ADR 0017).
+  // Small on purpose: what outlives two collections of the young is held until a full one (ADR 0017).
   cacheBytes: 1 << 20,
 } as const
 

@@ -24,7 +24,7 @@ export interface ConnectionEvents {
 
 /**
  * What dialed connections read into, all of them: its bytes are taken out before the next read. Node would set 64 KiB aside
- * for each read and cut them down to a few; on a busy node that was most of the garbage (ADR 0019).
+ * for each read and cut them down to a few (ADR 0019).
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
 

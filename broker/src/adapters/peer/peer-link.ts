@@ -1,7 +1,7 @@
 /**
  * What one node has to do with one peer: a connection that it dialed, for receiving, and one that the peer dialed, for
- * sending. (Who dials chooses where Node reads to: connection.ts.) The link is up while both stand. When either breaks, the other is closed too and `disconnected` is told at
- * once: a broken connection is the fastest sign of a dead leader.
+ * sending. (Who dials chooses where Node reads to: connection.ts.) The link is up while both stand. When either breaks,
+ * the other is closed too and `disconnected` is told at once: a broken connection is the fastest sign of a dead leader.
  *
  * ```
  *   waiting --dial--> dialing --TCP--> greeting --handshake--> ready      (outgoing side)
