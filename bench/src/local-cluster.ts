@@ -145,6 +145,9 @@ export class LocalCluster {
     const logFile = openSync(node.logFile, "a")
     const flags = [...this.#flagsOf(node), ...this.#extraArguments, ...extraArguments]
     const child = spawn(process.execPath, [this.#program, "server", ...flags], {
+      // As the image and `opencmq dev` have it (ADR 0017).
+      // eslint-disable-next-line no-restricted-properties -- handed on, not read.
+      env: { MALLOC_ARENA_MAX: "1", ...process.env },
       // A broker stops when its parent's channel breaks: even a killed test leaves none behind.
       stdio: ["ignore", logFile, logFile, "ipc"],
       // Ctrl-C reaches the whole group of the terminal; the nodes are stopped by this process alone.

@@ -59,6 +59,8 @@ class DevSession {
       program: fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url)),
       extraArguments: ["--dev-mode", "--log-level", options.logLevel],
       environment: {
+        // As in the image (ADR 0017).
+        MALLOC_ARENA_MAX: "1",
         ...options.environment,
         OPENCMQ_SECRET_ID: options.secretId,
         OPENCMQ_SECRET_KEY: options.secretKey,

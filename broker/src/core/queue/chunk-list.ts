@@ -22,7 +22,7 @@ export class ChunkPool {
   }
 
   give(columns: ChunkColumns): void {
-    const capacity = columns.entryIndexes.length
+    const capacity = columns.entryDeltas.length
     const free = this.#free.get(capacity)
     if (free === undefined) this.#free.set(capacity, [columns])
     else if (free.length < POOLED_PER_SIZE) free.push(columns)
@@ -63,7 +63,7 @@ export class ChunkList {
   /** Stores a message behind all others; it is the last one of `lastChunk()`. Returns its sequence. */
   append(message: NewMessage): number {
     let chunk = this.#chunks.at(-1)
-    if (chunk === undefined || !chunk.canTake(message.enqueuedAtMs)) chunk = this.#addChunk(message.enqueuedAtMs)
+    if (chunk === undefined || !chunk.canTake(message)) chunk = this.#addChunk(message.enqueuedAtMs)
     chunk.append(message)
     this.#parts.watcher.chunkChanged(chunk)
     return this.nextSequence++

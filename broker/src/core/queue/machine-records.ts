@@ -198,7 +198,7 @@ export function chunkValue(chunk: MessageChunk): Uint8Array {
   writer.u32(chunk.capacity)
   writer.u32(count)
   writer.f64(chunk.baseTimeMs)
-  writer.column(chunk.columns.entryIndexes, 0, count)
+  writer.column(chunk.entryIndexes(), 0, count)
   writer.column(chunk.columns.words, 0, count * WORDS_PER_MESSAGE)
   if (provenances === undefined) return writer.bytes
   writer.column(provenances.sourceQueueIds, 0, count)
@@ -234,7 +234,9 @@ export function restoreChunk(chunk: MessageChunk, value: Uint8Array): void {
   const count = reader.u32()
   reader.f64()
   chunk.count = count
-  reader.column(chunk.columns.entryIndexes, 0, count)
+  const entryIndexes = new Float64Array(count)
+  reader.column(entryIndexes, 0, count)
+  chunk.restoreEntryIndexes(entryIndexes)
   reader.column(chunk.columns.words, 0, count * WORDS_PER_MESSAGE)
   if (hasProvenances) {
     const provenances = chunk.makeProvenances()

@@ -1,8 +1,8 @@
 /**
- * Up to 4,096 neighbouring messages of one queue as columns: 24 bytes a message in one ArrayBuffer.
+ * Up to 4,096 neighbouring messages of one queue as columns: 20 bytes a message in one ArrayBuffer.
  *
  * ```
- * entryIndexes  f64 per message        entry that holds the record
+ * entryDeltas   i32 per message        entry that holds the record - entry of the chunk's first message
  * words         4 x u32 per message    record offset | record length | enqueuedAt - base time, ms | touch
  *
  * touch   0            untouched: active, never received
@@ -12,7 +12,7 @@
  * ```
  *
  * Everything but the marked hints is persisted (`machine-records.ts`), and what a GONE message leaves behind in its
- * columns is part of that: it is the same on all replicas.
+ * columns is part of that: it is the same on all replicas. (A record has entry indexes as f64, not the deltas.)
  */
 import type { Provenance } from "./outcome.ts"
 
@@ -23,7 +23,7 @@ export const GONE = 0xffff_ffff
 const SLOTS_END = 0x0100_0000
 
 export const WORDS_PER_MESSAGE = 4
-const BYTES_PER_MESSAGE = 24
+const BYTES_PER_MESSAGE = 20
 const LENGTH = 1
 const ENQUEUED = 2
 const TOUCH = 3
@@ -39,7 +39,7 @@ export interface NewMessage {
 
 /** The two columns of a chunk, so that a pool can use them again. */
 export interface ChunkColumns {
-  readonly entryIndexes: Float64Array
+  readonly entryDeltas: Int32Array
   readonly words: Uint32Array
 }
 
@@ -54,9 +54,9 @@ export interface ProvenanceColumns {
 }
 
 export function makeColumns(capacity: number): ChunkColumns {
-  const entryIndexes = new Float64Array(new ArrayBuffer(capacity * BYTES_PER_MESSAGE), 0, capacity)
-  const words = new Uint32Array(entryIndexes.buffer, capacity * 8, capacity * WORDS_PER_MESSAGE)
-  return { entryIndexes, words }
+  const entryDeltas = new Int32Array(new ArrayBuffer(capacity * BYTES_PER_MESSAGE), 0, capacity)
+  const words = new Uint32Array(entryDeltas.buffer, entryDeltas.byteLength, capacity * WORDS_PER_MESSAGE)
+  return { entryDeltas, words }
 }
 
 /** Fixed from the birth of a chunk. */
@@ -74,9 +74,11 @@ export class MessageChunk {
   readonly baseTimeMs: number
   readonly capacity: number
   readonly columns: ChunkColumns
-  readonly #entryIndexes: Float64Array
+  readonly #entryDeltas: Int32Array
   readonly #words: Uint32Array
   #provenances: ProvenanceColumns | undefined
+  /** Entry of the first message, GONE or not. */
+  #baseEntryIndex = 0
   /** Messages stored, from offset 0. */
   count = 0
   /** The following are counted from the columns after a restore. */
@@ -102,7 +104,7 @@ export class MessageChunk {
     this.baseTimeMs = base.baseTimeMs
     this.capacity = base.capacity
     this.columns = columns
-    this.#entryIndexes = columns.entryIndexes
+    this.#entryDeltas = columns.entryDeltas
     this.#words = columns.words
   }
 
@@ -116,16 +118,19 @@ export class MessageChunk {
     return this.count - this.goneCount - this.keptCount
   }
 
-  canTake(enqueuedAtMs: number): boolean {
-    return this.count < this.capacity && enqueuedAtMs - this.baseTimeMs < U32_RANGE
+  /** Whether a chunk that is not empty has room, and the message is near enough to its first one. */
+  canTake({ enqueuedAtMs, entryIndex }: NewMessage): boolean {
+    const isNear = enqueuedAtMs - this.baseTimeMs < U32_RANGE && isDelta(entryIndex - this.#baseEntryIndex)
+    return isNear && this.count < this.capacity
   }
 
-  /** Stores an untouched message behind the others. The caller asked `canTake`. */
+  /** Stores an untouched message behind the others. The caller asked `canTake`, or the chunk is empty. */
   append(message: NewMessage): void {
     const offset = this.count++
     const at = offset * WORDS_PER_MESSAGE
     const words = this.#words
-    this.#entryIndexes[offset] = message.entryIndex
+    if (offset === 0) this.#baseEntryIndex = message.entryIndex
+    this.#entryDeltas[offset] = message.entryIndex - this.#baseEntryIndex
     words[at] = message.recordOffset
     words[at + LENGTH] = message.recordLength
     words[at + ENQUEUED] = message.enqueuedAtMs - this.baseTimeMs
@@ -136,7 +141,7 @@ export class MessageChunk {
   }
 
   entryIndex(offset: number): number {
-    return this.#entryIndexes[offset] as number
+    return this.#baseEntryIndex + (this.#entryDeltas[offset] as number)
   }
 
   recordOffset(offset: number): number {
@@ -226,6 +231,22 @@ export class MessageChunk {
     return this.#provenances
   }
 
+  entryIndexes(): Float64Array {
+    const entryIndexes = new Float64Array(this.count)
+    for (let offset = 0; offset < this.count; offset++) entryIndexes[offset] = this.entryIndex(offset)
+    return entryIndexes
+  }
+
+  /** First step of a restore. Throws a RangeError for indexes that no chunk can hold. */
+  restoreEntryIndexes(entryIndexes: Float64Array): void {
+    this.#baseEntryIndex = entryIndexes[0] ?? 0
+    entryIndexes.forEach((entryIndex, offset) => {
+      const delta = entryIndex - this.#baseEntryIndex
+      if (!isDelta(delta)) throw new RangeError("corrupt checkpoint: entry indexes too far apart for one chunk")
+      this.#entryDeltas[offset] = delta
+    })
+  }
+
   /** After a restore, when columns and `count` are filled. */
   recount(): void {
     for (let offset = 0; offset < this.count; offset++) {
@@ -246,4 +267,8 @@ export class MessageChunk {
     if (touch === KEPT) this.keptCount += sign
     else if (touch !== UNTOUCHED) this.touchedCount += sign
   }
+}
+
+function isDelta(value: number): boolean {
+  return (value | 0) === value
 }

@@ -294,6 +294,30 @@ describe("structures shrink", () => {
     const peeked = driver.machine.peek({ queueId: 1, fromSequence: 0, maxCount: 9 })
     expect(peeked?.enqueuedAtMs).toEqual([driver.nowMs - 2 ** 32, driver.nowMs])
   })
+
+  test("a chunk takes messages of entries at most 2^31 apart, either way", () => {
+    const driver = new MachineDriver()
+    driver.create("dead")
+    const deadLetterPolicy = { kind: "maxReceiveCount", deadLetterQueue: "dead", maxReceiveCount: 1 } as const
+    driver.create("orders", { deadLetterPolicy, visibilityTimeoutMs: 1000 })
+    driver.send("orders", ["old"])
+    const [oldEntry] = entriesOf(driver.machine, 2)
+    driver.receive("orders")
+    driver.skipTo(2 ** 31 + 10)
+    driver.send("dead", ["first"])
+    driver.advance(1000)
+    driver.receive("orders")
+    driver.skipTo(2 ** 32 + 9)
+    driver.send("dead", ["far", "as far"])
+    driver.skipTo(2 ** 32 + 10)
+    driver.send("dead", ["too far"])
+    const held = [2 ** 31 + 10, oldEntry, 2 ** 32 + 9, 2 ** 32 + 9, 2 ** 32 + 10]
+    expect(entriesOf(driver.machine, 1)).toEqual(held)
+    const hash = driver.machine.stateHash()
+    driver.restart()
+    expect(entriesOf(driver.machine, 1)).toEqual(held)
+    expect(driver.machine.stateHash()).toBe(hash)
+  })
 })
 
 test("attributes of a created queue are told back", () => {
@@ -305,6 +329,10 @@ test("attributes of a created queue are told back", () => {
   expect(driver.machine.queueStatus(2)).toBeUndefined()
   expect(driver.machine.queueName(1)).toBe("orders")
 })
+
+function entriesOf(machine: QueueMachine, queueId: number): readonly number[] {
+  return machine.peek({ queueId, fromSequence: 0, maxCount: 99 })?.entryIndexes ?? []
+}
 
 function collect(machine: QueueMachine): { changed: Uint8Array[]; removed: Uint8Array[] } {
   const changed: Uint8Array[] = []

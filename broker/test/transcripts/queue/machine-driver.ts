@@ -70,6 +70,11 @@ export class MachineDriver {
     return this.outcome
   }
 
+  /** The next entry has this index. */
+  skipTo(index: number): void {
+    this.#index = index - 1
+  }
+
   advance(byMs: number): void {
     this.nowMs += byMs
     this.run((builder) => {
