@@ -56,6 +56,9 @@ export const RAFT_LIMITS = {
 export const MACHINE_LIMITS = {
   delayedPerQueue: LIMITS.delayedPerQueueCount.default,
   inflightPerQueue: LIMITS.inFlightPerQueueCount.default,
+  topicCount: LIMITS.topicsPerAccountCount.default,
+  subscriptionsPerTopic: LIMITS.subscriptionsPerTopicCount.default,
+  waitingPerSubscription: 100_000_000,
   deadLetterSources: LIMITS.deadLetterSourcesCount.max,
   deduplicationIds: LIMITS.deduplicationIdsPerSetCount.default,
   timeStepsPerEntry: 10_000,

@@ -6,8 +6,11 @@
  * known to the machine only by the position of its record in the log; its body never comes here.
  */
 
-/** Rises by one with each queue created in a set; never used twice. */
+/** Rises by one with each queue, topic and subscription created in a set; never used twice. */
 export type QueueId = number
+export type TopicId = number
+/** Also the id of the queue that holds what waits for the subscription. */
+export type SubscriptionId = number
 
 /** All lengths of time in milliseconds. Ranges are checked at the edge by `@opencmq/proto` limits and asserted here. */
 export interface QueueAttributes {
@@ -66,6 +69,77 @@ export interface UnbindDeadLetterQueue {
   readonly queueName: string
 }
 
+/** By which a topic's subscriptions choose; fixed for the life of the topic. CMQ filterType 1 and 2. */
+export type FilterType = "tags" | "bindingKeys"
+
+export interface TopicAttributes {
+  readonly maxMsgBytes: number
+  readonly filterType: FilterType
+  /** How long a message waits for its subscriptions. */
+  readonly msgRetentionMs: number
+}
+
+export interface CreateTopic {
+  readonly kind: "createTopic"
+  readonly topicName: string
+  readonly attributes: TopicAttributes
+}
+
+export interface SetTopicAttributes {
+  readonly kind: "setTopicAttributes"
+  readonly topicName: string
+  /** Only what is present changes. */
+  readonly change: Partial<Omit<TopicAttributes, "filterType">>
+}
+
+/** Refused while the topic has subscriptions. */
+export interface DeleteTopic {
+  readonly kind: "deleteTopic"
+  readonly topicName: string
+}
+
+/** Where a subscription's messages go: into a queue, or to an address by HTTP POST. */
+export type Endpoint =
+  { readonly kind: "queue"; readonly queueName: string } | { readonly kind: "http"; readonly url: string }
+
+/** CMQ's BACKOFF_RETRY and EXPONENTIAL_DECAY_RETRY. */
+export type NotifyStrategy = "backoff" | "exponentialDecay"
+
+export type NotifyContentFormat = "json" | "simplified"
+
+/** What of a subscription can be changed. */
+export interface SubscriptionAttributes {
+  readonly notifyStrategy: NotifyStrategy
+  readonly notifyContentFormat: NotifyContentFormat
+  /** At most 5, for a topic that filters by tags; empty = every message. */
+  readonly filterTags: readonly string[]
+  /** At most 5, for a topic that filters by binding keys; empty = no message. */
+  readonly bindingKeys: readonly string[]
+}
+
+export interface Subscribe {
+  readonly kind: "subscribe"
+  readonly topicName: string
+  readonly subscriptionName: string
+  readonly endpoint: Endpoint
+  readonly attributes: SubscriptionAttributes
+}
+
+export interface SetSubscriptionAttributes {
+  readonly kind: "setSubscriptionAttributes"
+  readonly topicName: string
+  readonly subscriptionName: string
+  /** Only what is present changes; `filterTags: []` = CMQ's ClearSubscriptionFilterTags. */
+  readonly change: Partial<SubscriptionAttributes>
+}
+
+/** With everything that waits for the subscription. */
+export interface Unsubscribe {
+  readonly kind: "unsubscribe"
+  readonly topicName: string
+  readonly subscriptionName: string
+}
+
 /** Nothing but time: the leader proposes it when the machine's next deadline has come. */
 export interface Expire {
   readonly kind: "expire"
@@ -116,6 +190,26 @@ export interface ChangeVisibility {
   visibilityTimeoutMs: number
 }
 
+/** One request of 1 to 16 messages to a topic; all or none are stored. Arrays as in `SendMessages`, without delays. */
+export interface PublishMessages {
+  readonly kind: "publishMessages"
+  /** Its `queueId` is the topic's id. */
+  readonly messages: SendMessages
+  readonly tags: (readonly string[])[]
+  /** "" = none. */
+  readonly routingKeys: string[]
+}
+
+/** What became of pushing messages to a subscription's address. Results that came too late change nothing. */
+export interface ReportPush {
+  readonly kind: "reportPush"
+  subscriptionId: SubscriptionId
+  /** Every message up to this sequence was taken. */
+  deliveredThrough: number
+  /** The message that was refused after those; 0 = none. */
+  failedSequence: number
+}
+
 export type Command =
   | CreateQueue
   | SetQueueAttributes
@@ -123,8 +217,16 @@ export type Command =
   | ClearQueue
   | RewindQueue
   | UnbindDeadLetterQueue
+  | CreateTopic
+  | SetTopicAttributes
+  | DeleteTopic
+  | Subscribe
+  | SetSubscriptionAttributes
+  | Unsubscribe
   | Expire
   | SendMessages
   | ReceiveMessages
   | DeleteMessages
   | ChangeVisibility
+  | PublishMessages
+  | ReportPush

@@ -4,6 +4,7 @@
  * Each looks at everything that can refuse it before it changes anything, so a refused command leaves no trace. None
  * throws, whatever numbers it is given.
  */
+import { firstSend, ordinalOf } from "./client-ids.ts"
 import type { ChangeVisibility, DeleteMessages, ReceiveMessages, SendMessages } from "./command.ts"
 import { RECEIVE_COUNT_MAX } from "./machine-limits.ts"
 import type { MachineState } from "./machine-state.ts"
@@ -11,7 +12,6 @@ import type { MessageChunk } from "./message-chunk.ts"
 import type { Outcome, ReceivedMessages } from "./outcome.ts"
 import { wholeNumber } from "./queue-attributes.ts"
 import type { Queue } from "./queue.ts"
-import { ID_WORDS, type DeduplicationKey } from "./deduplication.ts"
 import { endDelayOrVisibility, settle } from "./time-steps.ts"
 import type { Delivery } from "./touched-messages.ts"
 
@@ -75,24 +75,6 @@ function refuseSend(state: MachineState, queue: Queue, { command, count, outcome
   return outcome.refusal !== undefined
 }
 
-/** Used again for every look-up. */
-const key: DeduplicationKey = { queueId: 0, words: [], firstWord: 0 }
-
-/** Number of the send that had the same client message id before; -1 when there is none, and then this is the first. */
-function firstSend(state: MachineState, command: SendMessages, index: number): number {
-  const { deduplicationWindowMs } = state.limits
-  if (command.hasClientId[index] !== true || deduplicationWindowMs === 0) return -1
-  key.queueId = command.queueId
-  key.words = command.clientIdWords
-  key.firstWord = index * ID_WORDS
-  const found = state.deduplication.find(key, state.nowMs)
-  if (found !== -1) return found
-  const expiresAtMs = state.nowMs + deduplicationWindowMs
-  const value = { entryIndex: state.appliedIndex, ordinal: ordinalOf(command, index), expiresAtMs }
-  state.deduplication.add(key, value)
-  return -1
-}
-
 interface MessageOfCommand {
   readonly command: SendMessages
   readonly index: number
@@ -122,10 +104,6 @@ function storeHalf(state: MachineState, queue: Queue, command: SendMessages): vo
 
 function delayOf(command: SendMessages, index: number): number {
   return wholeNumber(command.delaysMs[index], U32_MAX)
-}
-
-function ordinalOf(command: SendMessages, index: number): number {
-  return wholeNumber(command.ordinals[index], U32_MAX)
 }
 
 /** ReceiveMessage, BatchReceiveMessage: hides up to `maxCount` messages and gives each a new handle. */

@@ -6,11 +6,36 @@
  */
 import type { MessageChunk } from "./message-chunk.ts"
 
-/** A queue as far as this list needs it. */
-export interface QueueMark {
+/** A queue, a topic or a subscription as far as these lists need it. */
+export interface Marked {
   readonly id: number
   isDirty: boolean
   isStored: boolean
+}
+
+/** Things of one kind that changed, and ids of those that are gone. */
+export class MarkList<T extends Marked> {
+  #changed: T[] = []
+  #dropped: number[] = []
+
+  changed(item: T): void {
+    if (item.isDirty) return
+    item.isDirty = true
+    this.#changed.push(item)
+  }
+
+  dropped(item: T): void {
+    if (item.isStored) this.#dropped.push(item.id)
+  }
+
+  /** Hands everything out and forgets it. What was dropped meanwhile may be among the changed. */
+  take(): { readonly changed: readonly T[]; readonly dropped: readonly number[] } {
+    const taken = { changed: this.#changed, dropped: this.#dropped }
+    for (const item of this.#changed) item.isDirty = false
+    this.#changed = []
+    this.#dropped = []
+    return taken
+  }
 }
 
 /** Names a chunk that has to be removed from the checkpoint. */
@@ -19,11 +44,10 @@ export interface DroppedChunk {
   readonly baseSequence: number
 }
 
-export class DirtyRecords<Q extends QueueMark> {
+export class DirtyRecords<Q extends Marked> {
   #chunks: MessageChunk[] = []
   #droppedChunks: DroppedChunk[] = []
-  #queues: Q[] = []
-  #droppedQueues: number[] = []
+  readonly #queues = new MarkList<Q>()
   #names = new Set<string>()
 
   chunkChanged(chunk: MessageChunk): void {
@@ -38,13 +62,11 @@ export class DirtyRecords<Q extends QueueMark> {
   }
 
   queueChanged(queue: Q): void {
-    if (queue.isDirty) return
-    queue.isDirty = true
-    this.#queues.push(queue)
+    this.#queues.changed(queue)
   }
 
   queueDropped(queue: Q): void {
-    if (queue.isStored) this.#droppedQueues.push(queue.id)
+    this.#queues.dropped(queue)
   }
 
   /** A deleted name was remembered or forgotten. */
@@ -60,19 +82,17 @@ export class DirtyRecords<Q extends QueueMark> {
     readonly droppedQueues: readonly number[]
     readonly names: ReadonlySet<string>
   } {
+    const queues = this.#queues.take()
     const taken = {
       chunks: this.#chunks.filter((chunk) => !chunk.isDropped),
       droppedChunks: this.#droppedChunks,
-      queues: this.#queues,
-      droppedQueues: this.#droppedQueues,
+      queues: queues.changed,
+      droppedQueues: queues.dropped,
       names: this.#names,
     }
     for (const chunk of this.#chunks) chunk.isDirty = false
-    for (const queue of this.#queues) queue.isDirty = false
     this.#chunks = []
     this.#droppedChunks = []
-    this.#queues = []
-    this.#droppedQueues = []
     this.#names = new Set()
     return taken
   }

@@ -31,9 +31,14 @@ import {
   SLOT_PAGE,
   slotPageKey,
   slotPageValue,
+  SUBSCRIPTION,
+  subscriptionKey,
+  TOPIC,
+  topicKey,
 } from "./machine-records.ts"
 import type { MachineState } from "./machine-state.ts"
 import { makeColumns, MessageChunk } from "./message-chunk.ts"
+import { restoreSubscription, restoreTopic, subscriptionValue, topicValue } from "./topic-records.ts"
 
 /** Takes one record; `undefined` = the key is to be removed. Both arrays are the visitor's to keep. */
 export type RecordVisitor = (key: Uint8Array, value: Uint8Array | undefined) => void
@@ -47,6 +52,10 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
   for (const queue of state.registry.byId()) {
     visit(queueKey(queue.id), queueValue(queue))
     for (const chunk of queue.messages.chunks) visit(chunkKey(queue.id, chunk.baseSequence), chunkValue(chunk))
+  }
+  for (const topic of state.topics.byId()) visit(topicKey(topic.id), topicValue(topic))
+  for (const subscription of state.topics.subscriptionsById()) {
+    visit(subscriptionKey(subscription.id), subscriptionValue(subscription))
   }
   for (let page = 0; page < state.touched.pageCount(); page++) visit(slotPageKey(page), slotPageValue(state, page))
   if (state.mutant !== "deduplicationMissingInSnapshot") {
@@ -69,6 +78,7 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
     visit(queueKey(queue.id), queueValue(queue))
     queue.isStored = true
   }
+  collectDirtyTopics(state, visit)
   for (const chunk of dirty.chunks) {
     visit(chunkKey(chunk.queueId, chunk.baseSequence), chunkValue(chunk))
     chunk.isStored = true
@@ -88,10 +98,28 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
   visit(metaKey(), metaValue(state))
 }
 
+function collectDirtyTopics(state: MachineState, visit: RecordVisitor): void {
+  const topics = state.dirtyTopics.take()
+  for (const topicId of topics.dropped) visit(topicKey(topicId), undefined)
+  for (const topic of topics.changed) {
+    if (state.topics.get(topic.id) !== topic) continue
+    visit(topicKey(topic.id), topicValue(topic))
+    topic.isStored = true
+  }
+  const subscriptions = state.dirtySubscriptions.take()
+  for (const subscriptionId of subscriptions.dropped) visit(subscriptionKey(subscriptionId), undefined)
+  for (const subscription of subscriptions.changed) {
+    if (state.topics.subscription(subscription.id) !== subscription) continue
+    visit(subscriptionKey(subscription.id), subscriptionValue(subscription))
+    subscription.isStored = true
+  }
+}
+
 /** Records on their way back, in any order. Throws a RangeError for a record that no machine wrote. */
 export class MachineRestore {
   readonly #state: MachineState
   readonly #chunks = new Map<number, MessageChunk[]>()
+  readonly #subscriptions: { readonly id: number; readonly value: Uint8Array }[] = []
   readonly #slotPages: { readonly page: number; readonly value: Uint8Array }[] = []
   #meta: Uint8Array | undefined
 
@@ -118,6 +146,12 @@ export class MachineRestore {
       case DEDUPLICATION_PAGE:
         restoreDeduplicationPage(this.#state, first * U32_RANGE + second, value)
         return
+      case TOPIC:
+        restoreTopic(this.#state, first, value)
+        return
+      case SUBSCRIPTION:
+        this.#subscriptions.push({ id: first, value: value.slice() })
+        return
       case DELETED_NAME:
         this.#state.registry.rememberDeletedName(keyName(key), readDeletedName(value))
         return
@@ -134,6 +168,8 @@ export class MachineRestore {
     for (const { page, value } of this.#slotPages) restoreSlotPage(state, page, value)
     state.deduplication.restoreRing(ring.first, ring.next)
     state.registry.sortDeletedNames()
+    this.#subscriptions.sort((a, b) => a.id - b.id)
+    for (const { id, value } of this.#subscriptions) restoreSubscription(state, id, value)
     for (const queue of state.registry.byId()) {
       queue.messages.restore(this.#chunks.get(queue.id) ?? [])
       this.#chunks.delete(queue.id)
@@ -142,7 +178,14 @@ export class MachineRestore {
       if (queue.activeCount > 0) state.wakened.add(queue.id)
     }
     if (this.#chunks.size > 0) throw new RangeError("corrupt checkpoint: messages of a queue that is missing")
-    for (const queue of state.registry.byId()) state.deadlines.set(queue, state.exactNextStepAtMs(queue))
+    for (const queue of state.registry.byId()) {
+      state.deadlines.set(queue, state.exactNextStepAtMs(queue))
+      const isOrphan = queue.name === "" && state.topics.subscription(queue.id) === undefined
+      if (isOrphan) throw new RangeError("corrupt checkpoint: a backlog without its subscription")
+    }
+    for (const subscription of state.topics.subscriptionsById()) {
+      state.retries.set(subscription, subscription.nextAttemptAtMs)
+    }
     state.dirty.take()
   }
 

@@ -10,13 +10,17 @@ export interface MachineLimits {
   readonly delayedPerQueue: number
   /** Inactive messages of one queue. */
   readonly inflightPerQueue: number
+  readonly topicCount: number
+  readonly subscriptionsPerTopic: number
+  /** Messages that wait for one subscription at most; what is published above it is lost to that one alone. */
+  readonly waitingPerSubscription: number
   /** Queues that one dead-letter queue may serve. */
   readonly deadLetterSources: number
   /** Client message ids remembered at most; above it the oldest is forgotten first. */
   readonly deduplicationIds: number
   /** 0 = client message ids are not remembered. */
   readonly deduplicationWindowMs: number
-  /** A deleted name is refused for so long; 0 = off. */
+  /** The name of a deleted queue or topic is refused for so long; 0 = off. */
   readonly queueNameReuseMs: number
   /** Things that happen by themselves at the beginning of one entry, at most; the rest follows with the next entry. */
   readonly timeStepsPerEntry: number
@@ -27,6 +31,9 @@ export const defaultMachineLimits: MachineLimits = {
   queueCount: 10_000,
   delayedPerQueue: 20_000,
   inflightPerQueue: 1_000_000,
+  topicCount: 10_000,
+  subscriptionsPerTopic: 500,
+  waitingPerSubscription: 100_000_000,
   deadLetterSources: 6,
   deduplicationIds: 1_048_576,
   deduplicationWindowMs: 300_000,

@@ -8,7 +8,10 @@
  * 2 queueId u32, base sequence u64 a chunk of messages: its columns, `count` elements of each
  * 3 page u32                       256 slots of the table of touched messages
  * 4 page u64                       4,096 remembered client message ids
- * 5 name, UTF-16 units             a name that was deleted a moment ago
+ * 5 name, UTF-16 units             a name that was deleted a moment ago; a topic's with a slash before it
+ * 6 topicId u32                    a topic: name, attributes, counters
+ * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
+ *                                  what waits is in the queue (1) with the same id and no name
  * ```
  *
  * Numbers in keys are big-endian, so keys sort by kind, then by number. Values are canonical: equal states give equal
@@ -30,6 +33,8 @@ export const CHUNK = 2
 export const SLOT_PAGE = 3
 export const DEDUPLICATION_PAGE = 4
 export const DELETED_NAME = 5
+export const TOPIC = 6
+export const SUBSCRIPTION = 7
 
 const U32_RANGE = 0x1_0000_0000
 const META_NUMBERS = 9
@@ -58,6 +63,14 @@ export function metaKey(): Uint8Array {
 
 export function queueKey(queueId: number): Uint8Array {
   return numberKey(QUEUE, [queueId])
+}
+
+export function topicKey(topicId: number): Uint8Array {
+  return numberKey(TOPIC, [topicId])
+}
+
+export function subscriptionKey(subscriptionId: number): Uint8Array {
+  return numberKey(SUBSCRIPTION, [subscriptionId])
 }
 
 export function chunkKey(queueId: number, baseSequence: number): Uint8Array {
@@ -327,7 +340,7 @@ export function readDeletedName(value: Uint8Array): number {
   return deletedAtMs
 }
 
-function openRecord(value: Uint8Array): RecordReader {
+export function openRecord(value: Uint8Array): RecordReader {
   const reader = new RecordReader(value)
   const version = reader.u8()
   if (version !== RECORD_VERSION) throw new RangeError(`checkpoint record version ${String(version)} is unknown`)

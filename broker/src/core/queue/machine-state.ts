@@ -6,7 +6,7 @@
  */
 import { ChunkPool } from "./chunk-list.ts"
 import { Deduplication } from "./deduplication.ts"
-import { DirtyRecords } from "./dirty-records.ts"
+import { DirtyRecords, MarkList } from "./dirty-records.ts"
 import { DELIVERY_NUMBER_MAX, type MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
 import type { MessageChunk, NewMessage } from "./message-chunk.ts"
@@ -14,6 +14,8 @@ import type { DeadLetterReason, Provenance } from "./outcome.ts"
 import { QueueDeadlines } from "./queue-deadlines.ts"
 import { QueueRegistry } from "./queue-registry.ts"
 import { Queue } from "./queue.ts"
+import { TopicRegistry } from "./topic-registry.ts"
+import type { Subscription, Topic } from "./topic.ts"
 import { SLOT_INACTIVE, TouchedMessages } from "./touched-messages.ts"
 
 /** A message on the way to its dead-letter queue. */
@@ -35,9 +37,14 @@ export class MachineState {
   readonly touched = new TouchedMessages()
   readonly deduplication: Deduplication
   readonly dirty = new DirtyRecords<Queue>()
+  readonly dirtyTopics = new MarkList<Topic>()
+  readonly dirtySubscriptions = new MarkList<Subscription>()
   readonly registry: QueueRegistry
+  readonly topics: TopicRegistry
   readonly deadlines = new QueueDeadlines<Queue>((queue) => this.exactNextStepAtMs(queue))
-  /** Queues that may have got active messages since they were last taken. Not persisted. */
+  /** Ends of the pauses of subscriptions. */
+  readonly retries = new QueueDeadlines<Subscription>((subscription) => subscription.nextAttemptAtMs)
+  /** Queues that may have got active messages since they were last taken; backlogs that can be pushed. Not persisted. */
   readonly wakened = new Set<number>()
   readonly #pool = new ChunkPool()
   /** Used again for every message that is stored. */
@@ -50,6 +57,8 @@ export class MachineState {
     this.mutant = mutant
     this.deduplication = new Deduplication(limits.deduplicationIds)
     this.registry = new QueueRegistry({ limits, touched: this.touched, pool: this.#pool, dirty: this.dirty })
+    const { dirtyTopics, dirtySubscriptions } = this
+    this.topics = new TopicRegistry({ limits, queues: this.registry, dirtyTopics, dirtySubscriptions })
   }
 
   /** The next number; never 0. After 2^40 - 1 deliveries they begin again. */

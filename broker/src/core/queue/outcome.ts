@@ -23,13 +23,25 @@ export type Refusal =
   | "deadLetterQueueInUse"
   | "deadLetterPolicyInvalid"
   | "deadLetterSourceLimit"
+  | "topicNotFound"
+  | "topicAlreadyExists"
+  | "topicLimitReached"
+  | "topicDeletedRecently"
+  | "topicHasSubscriptions"
+  | "topicHasNoSubscription"
+  | "subscriptionNotFound"
+  | "subscriptionAlreadyExists"
+  | "subscriptionLimitReached"
+  | "bindingKeyMissing"
+  | "routingKeyMissing"
+  | "notifyContentFormatNotSimplified"
 
 /** `undefined` = done. For `deleteMessages` / `changeVisibility` look at `failed` (per handle) as well. */
 export interface Outcome {
   refusal: Refusal | undefined
-  /** createQueue, and every other queue command. */
+  /** createQueue, and every other queue command; of a topic's command the topic's id, of a subscription's its own. */
   queueId: QueueId
-  /** sendMessages: where each message was stored; for a repeated client message id, where the first one is. */
+  /** sendMessages, publishMessages: where each message was stored; for a repeated client message id, where the first one is. */
   readonly sent: SentMessages
   /** receiveMessages. */
   readonly received: ReceivedMessages
@@ -37,7 +49,7 @@ export interface Outcome {
   readonly failed: boolean[]
   /** changeVisibility: when the messages become visible again, Unix ms. rewindQueue: see `count`. */
   nextVisibleAtMs: number
-  /** clearQueue: messages dropped. rewindQueue: messages that became active again. */
+  /** clearQueue: messages dropped. rewindQueue: messages active again. publishMessages: subscriptions that got one. */
   count: number
 }
 

@@ -9,7 +9,7 @@ import type { QueueRegistry } from "./queue-registry.ts"
 import type { Queue } from "./queue.ts"
 
 /** Longest length of time, 100 years: sums of times stay exact. */
-const LENGTH_MAX_MS = 3_153_600_000_000
+export const LENGTH_MAX_MS = 3_153_600_000_000
 const COUNT_MAX = Number.MAX_SAFE_INTEGER
 
 /** A whole number from 0 to `max`; anything that is no number becomes 0. Keeps `apply` total. */

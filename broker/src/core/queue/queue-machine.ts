@@ -6,7 +6,7 @@
  * come here: it knows where in the log their records lie. DESIGN.md beside this file has the pictures.
  */
 import { assert, unreachable } from "../assert.ts"
-import type { Command, QueueId } from "./command.ts"
+import type { Command, QueueId, SubscriptionId, TopicId } from "./command.ts"
 import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./commands.ts"
 import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
 import type { MachineLimits } from "./machine-limits.ts"
@@ -35,8 +35,29 @@ import {
   type QueueListRequest,
   type QueueStatus,
 } from "./queue-reads.ts"
+import { applyReportPush } from "./deliveries.ts"
+import { applyPublish } from "./publish.ts"
 import { isLittleEndian } from "./record-bytes.ts"
 import { runDueSteps } from "./time-steps.ts"
+import {
+  applyCreateTopic,
+  applyDeleteTopic,
+  applySetSubscriptionAttributes,
+  applySetTopicAttributes,
+  applySubscribe,
+  applyUnsubscribe,
+} from "./topic-commands.ts"
+import {
+  listSubscriptions,
+  listTopics,
+  readSubscriptionStatus,
+  readTopicStatus,
+  waitingPushes,
+  type SubscriptionList,
+  type SubscriptionStatus,
+  type TopicList,
+  type TopicStatus,
+} from "./topic-reads.ts"
 
 /** An outcome to be filled again and again by `QueueMachine.apply`. */
 export function emptyOutcome(): Outcome {
@@ -146,6 +167,30 @@ export class QueueMachine {
       case "unbindDeadLetterQueue":
         applyUnbindDeadLetterQueue(state, command, outcome)
         return
+      case "publishMessages":
+        applyPublish(state, command, outcome)
+        return
+      case "reportPush":
+        applyReportPush(state, command, outcome)
+        return
+      case "createTopic":
+        applyCreateTopic(state, command, outcome)
+        return
+      case "setTopicAttributes":
+        applySetTopicAttributes(state, command, outcome)
+        return
+      case "deleteTopic":
+        applyDeleteTopic(state, command, outcome)
+        return
+      case "subscribe":
+        applySubscribe(state, command, outcome)
+        return
+      case "setSubscriptionAttributes":
+        applySetSubscriptionAttributes(state, command, outcome)
+        return
+      case "unsubscribe":
+        applyUnsubscribe(state, command, outcome)
+        return
       case "expire":
         return
       default:
@@ -155,18 +200,22 @@ export class QueueMachine {
 
   /**
    * Earliest time at which something happens by itself: a delay or a visibility timeout ends, retention or a rewind
-   * window ends, a waiting message becomes a dead letter by age. The machine never acts on it: the leader proposes
+   * window ends, a waiting message becomes a dead letter by age, the pause of a subscription is over. The machine never acts on it: the leader proposes
    * `expire` when the time has come (ADR 0004). Forgetting client message ids needs no entry and does not count.
    *
    * @returns Unix ms, in the past when steps are left over; undefined when nothing is pending. Amortised O(1).
    */
   nextDeadlineMs(): number | undefined {
     const queueAtMs = this.#state.deadlines.first()?.nextStepAtMs ?? Number.POSITIVE_INFINITY
-    const next = Math.min(queueAtMs, this.#state.touched.firstDueAtMs())
+    const retryAtMs = this.#state.retries.first()?.nextStepAtMs ?? Number.POSITIVE_INFINITY
+    const next = Math.min(queueAtMs, retryAtMs, this.#state.touched.firstDueAtMs())
     return next === Number.POSITIVE_INFINITY ? undefined : next
   }
 
-  /** Queues that may have got active messages since the last call. Whoever does not lead may leave them. */
+  /**
+   * Queues that may have got active messages since the last call, and subscriptions that may have something to be
+   * pushed. Whoever does not lead may leave them.
+   */
   takeWakened(): readonly QueueId[] {
     const { wakened } = this.#state
     if (wakened.size === 0) return nobody
@@ -202,7 +251,43 @@ export class QueueMachine {
     return target === undefined ? undefined : listQueues(sortedByName(target.deadLetterSources), request)
   }
 
-  /** Shows messages without changing anything; undefined for an unknown queue. */
+  /** Exact; two topics never differ in case alone. */
+  findTopic(topicName: string): TopicId | undefined {
+    return this.#state.topics.find(topicName)?.id
+  }
+
+  get topicCount(): number {
+    return this.#state.topics.count
+  }
+
+  topicStatus(topicId: TopicId): TopicStatus | undefined {
+    return readTopicStatus(this.#state, topicId)
+  }
+
+  listTopics(request: QueueListRequest): TopicList {
+    return listTopics(this.#state, request)
+  }
+
+  /** Exact, within the topic. */
+  findSubscription(topicName: string, subscriptionName: string): SubscriptionId | undefined {
+    return this.#state.topics.find(topicName)?.subscriptions.find(subscriptionName)?.id
+  }
+
+  subscriptionStatus(subscriptionId: SubscriptionId): SubscriptionStatus | undefined {
+    return readSubscriptionStatus(this.#state, subscriptionId)
+  }
+
+  /** Undefined for an unknown topic. */
+  listSubscriptions(topicName: string, request: QueueListRequest): SubscriptionList | undefined {
+    return listSubscriptions(this.#state, topicName, request)
+  }
+
+  /** Subscriptions with an address whose oldest waiting message may be pushed now: for a new leader. O(subscriptions). */
+  waitingPushes(): readonly SubscriptionId[] {
+    return waitingPushes(this.#state)
+  }
+
+  /** Shows messages without changing anything, those of a subscription's backlog, too; undefined for an unknown queue. */
   peek(request: PeekRequest): PeekedMessages | undefined {
     return peekMessages(this.#state, request)
   }

@@ -6,14 +6,10 @@
 import type { QueueAttributes } from "./command.ts"
 import type { ChunkPool } from "./chunk-list.ts"
 import type { DirtyRecords } from "./dirty-records.ts"
+import { foldedName } from "./folded-name.ts"
 import type { MachineLimits } from "./machine-limits.ts"
 import { Queue, type QueueIdentity } from "./queue.ts"
 import type { TouchedMessages } from "./touched-messages.ts"
-
-/** ASCII only: what else has two cases depends on the Unicode version of the node, and replicas must agree. */
-function foldedName(queueName: string): string {
-  return queueName.replace(/[A-Z]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) + 32))
-}
 
 /** What the registry gets from its machine. */
 export interface RegistryParts {
@@ -32,15 +28,16 @@ export class QueueRegistry {
   #sorted: readonly Queue[] | undefined
   /** Folded name -> Unix ms of its deletion, oldest deletion first. Persisted. */
   #deletedNames = new Map<string, number>()
-  /** Persisted. */
+  /** Id of the next queue, topic or subscription. Persisted. */
   nextQueueId = 1
 
   constructor(parts: RegistryParts) {
     this.#parts = parts
   }
 
+  /** Backlogs of subscriptions are not counted. */
   get count(): number {
-    return this.#byId.size
+    return this.#byName.size
   }
 
   get deletedNames(): ReadonlyMap<string, number> {
@@ -60,18 +57,19 @@ export class QueueRegistry {
     return this.#foldedNames.has(foldedName(queueName))
   }
 
-  wasDeletedRecently(queueName: string, nowMs: number): boolean {
+  /** @param name of a queue; of a topic with a slash before it. */
+  wasDeletedRecently(name: string, nowMs: number): boolean {
     this.#forgetDeletedNames(nowMs)
-    return this.#deletedNames.has(foldedName(queueName))
+    return this.#deletedNames.has(foldedName(name))
   }
 
   /** All queues in the order of their names by code unit. O(n log n) after a change. */
   sorted(): readonly Queue[] {
-    this.#sorted ??= [...this.#byId.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#sorted ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
     return this.#sorted
   }
 
-  /** In the order of ids: the same on all replicas, restored or not. */
+  /** Backlogs, too, in the order of ids: the same on all replicas, restored or not. */
   byId(): readonly Queue[] {
     return [...this.#byId.values()].sort((a, b) => a.id - b.id)
   }
@@ -83,11 +81,12 @@ export class QueueRegistry {
     return queue
   }
 
-  /** Without the link to its dead-letter queue. Also used by a restore. */
+  /** Without the link to its dead-letter queue. One without a name is the backlog of a subscription. Also used by a restore. */
   add(identity: QueueIdentity, attributes: QueueAttributes): Queue {
     const { touched, pool, dirty } = this.#parts
     const queue = new Queue(identity, attributes, { touched, pool, watcher: dirty })
     this.#byId.set(queue.id, queue)
+    if (queue.name === "") return queue
     this.#byName.set(queue.name, queue)
     this.#foldedNames.add(foldedName(queue.name))
     this.#sorted = undefined
@@ -102,8 +101,19 @@ export class QueueRegistry {
     this.#foldedNames.delete(foldedName(queue.name))
     this.#sorted = undefined
     this.#parts.dirty.queueDropped(queue)
+    this.nameDeleted(queue.name, nowMs)
+  }
+
+  /** @param name of a queue; of a topic with a slash before it. */
+  nameDeleted(name: string, nowMs: number): void {
     this.#forgetDeletedNames(nowMs)
-    if (this.#parts.limits.queueNameReuseMs > 0) this.rememberDeletedName(foldedName(queue.name), nowMs)
+    if (this.#parts.limits.queueNameReuseMs > 0) this.rememberDeletedName(foldedName(name), nowMs)
+  }
+
+  /** It is empty. */
+  removeBacklog(queue: Queue): void {
+    this.#byId.delete(queue.id)
+    this.#parts.dirty.queueDropped(queue)
   }
 
   /** Makes the link that the policy of the queue's attributes says. */
@@ -114,6 +124,7 @@ export class QueueRegistry {
     queue.deadLetterQueue?.deadLetterSources.add(queue)
   }
 
+  /** @param name folded; of a topic with a slash before it. */
   rememberDeletedName(name: string, deletedAtMs: number): void {
     this.#deletedNames.delete(name)
     this.#deletedNames.set(name, deletedAtMs)

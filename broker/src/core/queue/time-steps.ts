@@ -4,8 +4,10 @@
  *
  * One step is one message, or one chunk of messages that expire together. The steps of an entry are bounded, so a
  * large expiry cannot hold up the log; what is left comes with the next entry, in the same order on every replica:
- * by time, then visibility and delays (by slot) before the others (by queue id).
+ * by time, then visibility and delays (by slot), then retention, windows and ages (by queue id), then the pauses of
+ * subscriptions (by id).
  */
+import { endPause } from "./deliveries.ts"
 import type { MachineState } from "./machine-state.ts"
 import { GONE, type MessageChunk } from "./message-chunk.ts"
 import type { Queue } from "./queue.ts"
@@ -18,11 +20,15 @@ export function runDueSteps(state: MachineState): void {
     const slotDueAtMs = state.touched.firstDueAtMs()
     const queue = state.deadlines.lowerBoundMs() <= state.nowMs ? state.deadlines.first() : undefined
     const queueDueAtMs = queue?.nextStepAtMs ?? Number.POSITIVE_INFINITY
-    if (slotDueAtMs > state.nowMs && queueDueAtMs > state.nowMs) break
-    if (queue === undefined || slotDueAtMs <= queueDueAtMs) {
+    const retry = state.retries.lowerBoundMs() <= state.nowMs ? state.retries.first() : undefined
+    const retryDueAtMs = retry?.nextStepAtMs ?? Number.POSITIVE_INFINITY
+    if (Math.min(slotDueAtMs, queueDueAtMs, retryDueAtMs) > state.nowMs) break
+    if (slotDueAtMs <= queueDueAtMs && slotDueAtMs <= retryDueAtMs) {
       endDelayOrVisibility(state, state.touched.firstDue())
       steps--
-    } else {
+    } else if (retry !== undefined && retryDueAtMs < queueDueAtMs) {
+      steps -= endPause(state, retry, steps)
+    } else if (queue !== undefined) {
       const done = stepQueue(state, queue, steps)
       assert(done > 0, "a queue whose time has come takes a step")
       steps -= done

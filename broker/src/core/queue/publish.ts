@@ -1,0 +1,87 @@
+/**
+ * Publishing: a message to every subscription that wants it, in the same step.
+ *
+ * One position for each; the record is stored once. A queue that is there and has room gets the message at once, unless
+ * older ones still wait for it; everything else goes through the subscription's backlog (`deliveries.ts`).
+ */
+import type { PublishMessages } from "./command.ts"
+import { firstSend, ordinalOf } from "./client-ids.ts"
+import { handOver, keepWaiting } from "./deliveries.ts"
+import type { MachineState } from "./machine-state.ts"
+import type { Outcome } from "./outcome.ts"
+import { wholeNumber } from "./queue-attributes.ts"
+import { settle } from "./time-steps.ts"
+import type { Topic } from "./topic.ts"
+
+const U32_MAX = 0xffff_ffff
+const COUNT_MAX = 65_536
+
+interface PublishRequest {
+  readonly command: PublishMessages
+  readonly count: number
+  readonly outcome: Outcome
+}
+
+/** PublishMessage, BatchPublishMessage: all or none are published. What no subscription wants is dropped (D:tag). */
+export function applyPublish(state: MachineState, command: PublishMessages, outcome: Outcome): void {
+  const topic = state.topics.get(command.messages.queueId)
+  if (topic === undefined) {
+    outcome.refusal = "topicNotFound"
+    return
+  }
+  outcome.queueId = topic.id
+  const request = { command, count: wholeNumber(command.messages.count, COUNT_MAX), outcome }
+  const ringBefore = state.deduplication.next
+  if (refusePublish(state, topic, request)) {
+    state.deduplication.rollBack(ringBefore)
+    return
+  }
+  state.deduplication.evict()
+  for (let index = 0; index < request.count; index++) {
+    if (outcome.sent.duplicates[index] === true) continue
+    outcome.count += publishOne(state, topic, { command, index })
+  }
+  outcome.sent.count = request.count
+  state.dirtyTopics.changed(topic)
+}
+
+/** Fills `outcome.sent` and the de-duplication table; true (and `refusal` set) when the request is refused. */
+function refusePublish(state: MachineState, topic: Topic, { command, count, outcome }: PublishRequest): boolean {
+  const { messages, routingKeys } = command
+  const { sent } = outcome
+  const { maxMsgBytes, filterType } = topic.attributes
+  if (topic.subscriptions.size === 0) outcome.refusal = "topicHasNoSubscription"
+  for (let index = 0; index < count && outcome.refusal === undefined; index++) {
+    if (!((messages.bodyLengths[index] ?? 0) <= maxMsgBytes)) outcome.refusal = "messageTooLarge"
+    else if (filterType === "bindingKeys" && (routingKeys[index] ?? "") === "") outcome.refusal = "routingKeyMissing"
+    const first = firstSend(state, messages, index)
+    sent.duplicates[index] = first !== -1
+    sent.entryIndexes[index] = first === -1 ? state.appliedIndex : state.deduplication.entryIndex(first)
+    sent.ordinals[index] = first === -1 ? ordinalOf(messages, index) : state.deduplication.ordinal(first)
+  }
+  return outcome.refusal !== undefined
+}
+
+/** Returns how many subscriptions got it. */
+function publishOne(
+  state: MachineState,
+  topic: Topic,
+  { command, index }: { readonly command: PublishMessages; readonly index: number },
+): number {
+  const { messages } = command
+  const message = state.newMessage
+  message.entryIndex = state.appliedIndex
+  message.recordOffset = wholeNumber(messages.recordOffsets[index], U32_MAX)
+  message.recordLength = wholeNumber(messages.recordLengths[index], U32_MAX)
+  message.enqueuedAtMs = state.nowMs
+  const labels = { tags: command.tags[index] ?? [], routingKey: command.routingKeys[index] ?? "" }
+  const wanting = topic.subscriptions.matching(topic.attributes.filterType, labels)
+  topic.totals.published++
+  if (wanting.length === 0) topic.totals.unmatched++
+  for (const subscription of wanting) {
+    settle(state, subscription.backlog)
+    const mayOvertake = subscription.backlog.activeCount === 0
+    if (!mayOvertake || !handOver(state, subscription)) keepWaiting(state, subscription)
+  }
+  return wanting.length
+}
