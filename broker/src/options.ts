@@ -157,7 +157,7 @@ export const OPTIONS = {
     kind: "choice",
     choices: ["refuse", "allow"],
     default: "refuse",
-    help: "What happens to a request whose Nonce was used before.",
+    help: "What happens to an exact copy of a signed request, at the node that took it, for 5 to 10 minutes (ADR 0013).",
   },
   peerSecret: {
     group: "Access",

@@ -36,7 +36,7 @@ const DELETES_IN_FLIGHT_MAX = 8
  * mistake in the program, an argument of the wrong type, with `TypeError`.
  */
 export class Queue {
-  /** As it was given; the broker compares names without case. */
+  /** As it was given. A broker finds a queue by its exact spelling, though no two may differ in case alone. */
   readonly name: string
   readonly #tools: QueueTools
   readonly #deletes: Batcher<string, DeleteHandleResult>

@@ -2,9 +2,8 @@
  * THE limits table: every public limit, range and default of OpenCMQ, one row a name.
  *
  * A request outside a range is refused at the edge, before anything is proposed; the queue machine asserts the
- * same ranges again. Rows with `isConfigurable` are quotas that a cluster may set to any value from `min` to `max`;
- * the others are part of the contract. Names end in their unit. docs/limits.md is made from this table, and a test
- * compares the two.
+ * same ranges again. Rows with `isConfigurable` are options of the broker, by the same name; a quota without an option
+ * has its default. Names end in their unit. docs/limits.md is made from this table, and a test compares the two.
  */
 
 /** Units of the limits table; times are whole seconds, as on CMQ's wire. */
@@ -19,7 +18,7 @@ export type LimitRow = Readonly<{
   /** Value when none is given; absent when there is no such thing. */
   default?: number
   unit: LimitUnit
-  /** Whether an operator may choose another value within min..max. */
+  /** Whether it is an option of the broker (broker/src/options.ts), so that an operator may choose within min..max. */
   isConfigurable: boolean
   /** What is limited, and what happens at the limit. */
   meaning: string
@@ -134,7 +133,7 @@ export const LIMITS = {
     max: 16_000_000,
     default: 1_000_000,
     unit: "count",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Messages of a queue that are received and not deleted. A receive at the limit: tooManyUnacked.",
     source: "OpenCMQ; error 6070 is CMQ's, its figure is not known",
   },
@@ -143,17 +142,18 @@ export const LIMITS = {
     max: 16_000_000,
     default: 1_000_000,
     unit: "count",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Messages of a queue whose delay has not ended. A delayed send at the limit: tooManyDelayed.",
-    source: "OpenCMQ (CMQ: 20,000, D:406/8128; 20,000 can be set)",
+    source: "OpenCMQ (CMQ: 20,000, D:406/8128)",
   },
   longPollsPerNodeCount: {
     min: 1,
     max: 1_000_000,
     default: 100_000,
     unit: "count",
-    isConfigurable: true,
-    meaning: "Receives that wait at one node at once. One more: overloaded.",
+    isConfigurable: false,
+    meaning:
+      "Requests of one node's own clients under way at once, waiting receives and whatever else. One more: overloaded.",
     source: "OpenCMQ",
   },
   listLimitCount: {
@@ -299,7 +299,7 @@ export const LIMITS = {
     max: 16_777_216,
     default: 1_048_576,
     unit: "count",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Client message ids remembered in one set; above it the oldest is forgotten first.",
     source: "OpenCMQ",
   },
@@ -345,7 +345,7 @@ export const LIMITS = {
     max: 67_108_864,
     default: 4_194_304,
     unit: "bytes",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning:
       "Body of a POST as it is sent. CMQ's 1 MB counts decoded bodies; form encoding makes up to three bytes of each. More: requestTooLarge.",
     source: "OpenCMQ; D:faq2",
@@ -355,7 +355,7 @@ export const LIMITS = {
     max: 1_048_576,
     default: 65_536,
     unit: "bytes",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Request line of a GET. More: requestTooLarge.",
     source: "OpenCMQ (clients stop at 2,048, S:java,cpp)",
   },
@@ -364,7 +364,7 @@ export const LIMITS = {
     max: 4_096,
     default: 512,
     unit: "count",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Parameters of one request, known or not. More: requestTooLarge.",
     source: "OpenCMQ",
   },
@@ -374,7 +374,8 @@ export const LIMITS = {
     default: 7_200,
     unit: "s",
     isConfigurable: true,
-    meaning: "How far Timestamp may be from the server's time, either way. Otherwise requestExpired.",
+    meaning:
+      "How far Timestamp may be from the server's time, either way; the option also takes 0 = not looked at. Otherwise requestExpired.",
     source: "D:236/1718",
   },
   nonceWindowSeconds: {
@@ -383,7 +384,8 @@ export const LIMITS = {
     default: 300,
     unit: "s",
     isConfigurable: false,
-    meaning: "How long a signed request is remembered by the node that took it. A copy within it: nonceReplayed.",
+    meaning:
+      "How long a signed request is remembered by the node that took it: so long at least, twice that at most. An exact copy within it: nonceReplayed.",
     source: "OpenCMQ (ADR 0013); rule: D:236/1718",
   },
   nonceCacheCount: {
@@ -426,7 +428,7 @@ export const LIMITS = {
     max: 100_000,
     default: 10_000,
     unit: "count",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Topics in a cluster. One more: topicLimitReached.",
     source: "D:limits (old CMQ: 1,000, D:faq)",
   },
@@ -435,7 +437,7 @@ export const LIMITS = {
     max: 10_000,
     default: 500,
     unit: "count",
-    isConfigurable: true,
+    isConfigurable: false,
     meaning: "Subscriptions of a topic. One more: subscriptionLimitReached.",
     source: "D:err (first 100, TDMQ 1,000)",
   },

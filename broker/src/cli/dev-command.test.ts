@@ -8,6 +8,7 @@ import { LogStoreError } from "../adapters/log/log-options.ts"
 import { LevelStoreError } from "../adapters/store/level-store.ts"
 import { parseDevCommand } from "./dev-command.ts"
 import { checkDevData, claimDevData } from "./dev-data.ts"
+import { DataDisagreement } from "../node/node-boot.ts"
 import { checkListen, operatorError } from "./start-failure.ts"
 
 let folder = ""
@@ -75,7 +76,11 @@ test("what an operator can mend is one line, anything else stays an error", () =
     "data directory here: log/hard-state.a: data of node 1, this is node 2",
   )
   expect(operatorError(new Error("a bug"), where)).toBeUndefined()
-  expect(operatorError(new LevelStoreError("damaged", { path: "", text: "" }), where)).toBeUndefined()
+  expect(operatorError(new LevelStoreError("failed", { path: "", text: "" }), where)).toBeUndefined()
+  const damaged = new LevelStoreError("damaged", { path: "checkpoint", text: "its seal does not fit" })
+  expect(operatorError(damaged, where)?.message).toMatch(/^data directory here: checkpoint: its seal.*empty directory/)
+  const disagreement = new DataDisagreement("segments are missing")
+  expect(operatorError(disagreement, where)?.message).toMatch(/^data directory here: segments are missing; .*same node/)
 })
 
 test("a port in use is told with its address before anything listens", async () => {

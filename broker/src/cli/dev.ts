@@ -73,7 +73,7 @@ class DevSession {
         exited: (node, { code, signal }) => {
           const text = `node ${String(node)} ended (${String(signal ?? code)})`
           // Before that the failure to start is what is told.
-          if (this.#isReady || options.json) this.#tell({ event: "exit", node, code, signal }, text)
+          if (this.#isReady) this.#tell({ event: "exit", node, code, signal }, text)
         },
         failed: (node, text) => {
           if (this.#isReady) process.stderr.write(`opencmq: node ${String(node)}: ${text}\n`)
@@ -194,7 +194,7 @@ class DevSession {
     const rows = this.#cluster.nodes.map((node) => {
       const mark = node.id === leader ? "leader" : ""
       const pid = String(this.#cluster.pidOf(node.id) ?? "-")
-      return `  node ${String(node.id)}   http://${node.http}   grpc ${node.grpc}   pid ${pid}   ${mark}`.trimEnd()
+      return `  node ${String(node.id)}   http://${node.http}   grpc ${node.grpc}   peers ${node.peer}   pid ${pid}   ${mark}`.trimEnd()
     })
     const first = this.#cluster.nodes[0]?.http ?? ""
     // The commands look at the default address by themselves.

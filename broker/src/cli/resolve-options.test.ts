@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs"
+import { LIMITS, LIMIT_NAMES, limitRow } from "@opencmq/proto"
 import { expect, test } from "vitest"
 import {
   DEVELOPMENT_SECRET_ID,
@@ -191,6 +192,18 @@ test("defaults are allowed values, and every option has its help", () => {
     }
     if (row.kind === "text" && row.default !== undefined) expect(row.default).toMatch(row.pattern)
     if (row.kind === "choice") expect(row.choices).toContain(row.default)
+  }
+})
+
+test("what docs/limits.md calls set by operator is an option with that range, and nothing else is", () => {
+  const isOption = (name: string) => OPTION_NAMES.some((option) => option === name)
+  expect(LIMIT_NAMES.filter((name) => limitRow(name).isConfigurable)).toEqual(LIMIT_NAMES.filter(isOption))
+  for (const name of OPTION_NAMES) {
+    if (!Object.hasOwn(LIMITS, name)) continue
+    const { max, unit, default: usual, ...limit } = limitRow(name as keyof typeof LIMITS)
+    // 0 = the time is not looked at; the limits table has the window alone.
+    const min = name === "timestampWindowSeconds" ? 0 : limit.min
+    expect(optionRow(name), name).toMatchObject({ min, max, unit, default: usual })
   }
 })
 

@@ -56,14 +56,17 @@ const LOG_TICK_MS = 1000
 
 /** Runs a broker until it is told to stop. @returns the exit code: 0 after a clean stop, 1 when it had to give up. */
 export async function runServer(options: ServerOptions): Promise<number> {
+  const running: { broker?: BrokerProcess } = {}
   const logger = createPinoLogger({
     level: options.logLevel,
     format: options.logFormat,
     fields: { node: options.nodeId, setId: SET_ID },
+    live: () => running.broker?.liveFields() ?? {},
   })
   const shown = Object.fromEntries(OPTION_NAMES.map((name) => [name, optionText(name, options[name])]))
   logger.info({ version: PRODUCT_VERSION, options: shown }, "starting")
   const broker = new BrokerProcess(options, logger)
+  running.broker = broker
   try {
     await broker.start()
   } catch (error) {
@@ -118,6 +121,11 @@ class BrokerProcess {
       queueSeriesMax: QUEUE_SERIES_MAX,
       withProcess: true,
     })
+  }
+
+  /** What every line of the log says besides who wrote it. */
+  liveFields(): Readonly<Record<string, unknown>> {
+    return this.#node === undefined ? {} : { term: this.#node.replica.status.term }
   }
 
   async start(): Promise<void> {

@@ -5,6 +5,7 @@
 import { createServer } from "node:net"
 import { LogStoreError } from "../adapters/log/log-options.ts"
 import { LevelStoreError } from "../adapters/store/level-store.ts"
+import { DataDisagreement } from "../node/node-boot.ts"
 import { CliFailure } from "./failure.ts"
 
 const DATA_TROUBLE: readonly LogStoreError["kind"][] = [
@@ -18,6 +19,9 @@ const DATA_TROUBLE: readonly LogStoreError["kind"][] = [
   "noSpace",
 ]
 
+const START_EMPTY =
+  "while the other nodes run, start this one with an empty directory and the same node id: it gets everything back from them (docs/operations.md)"
+
 /** The failure to be told, undefined for an error that nobody expects. */
 export function operatorError(error: unknown, where: { readonly dataDir: string }): CliFailure | undefined {
   if (!(error instanceof Error)) return undefined
@@ -25,6 +29,12 @@ export function operatorError(error: unknown, where: { readonly dataDir: string 
   const { dataDir } = where
   if (error instanceof LevelStoreError && error.kind === "locked") {
     return new CliFailure("failure", `data directory ${dataDir} is in use by another process; another opencmq on it?`)
+  }
+  if (error instanceof LevelStoreError && error.kind === "damaged") {
+    return new CliFailure("failure", `data directory ${dataDir}: ${error.path}: ${error.text}; ${START_EMPTY}`)
+  }
+  if (error instanceof DataDisagreement) {
+    return new CliFailure("failure", `data directory ${dataDir}: ${error.message}; ${START_EMPTY}`)
   }
   if (error instanceof LogStoreError && DATA_TROUBLE.includes(error.kind)) {
     return new CliFailure("failure", `data directory ${dataDir}: ${error.path}: ${error.text}`)

@@ -81,6 +81,7 @@ export function startBrokerNode(parts: BrokerNodeParts, done: Done<BrokerNode>):
     sendToPeers: (messages) => late.node?.link.sendMessages(messages),
     statusChanged: () => late.node?.statusChanged(),
     applied: (wakened, entries) => late.node?.applied(wakened, entries),
+    proposalCommitted: (waitedMs) => late.node?.proposalCommitted(waitedMs),
     restoreSnapshot: (meta, restored) => late.node?.restoreSnapshot(meta, restored),
     entriesDamaged: (range, retry) => late.node?.repair.found(range, retry),
   }
@@ -122,6 +123,8 @@ export class BrokerNode implements BrokerService {
   readonly #ticker: Ticker
   readonly #peerAddresses = new Map<NodeId, string>()
   readonly #diskLowAt = new Set<NodeId>()
+  /** Committed somewhere: the greatest that a peer told when it was met. Raft itself tells no follower more than it has. */
+  #knownCommitIndex = 0
   #transport: PeerTransport | undefined
   #stopping = false
   #dead = false
@@ -232,7 +235,9 @@ export class BrokerNode implements BrokerService {
     if (this.#founding.isRecovering) return "the disk was empty: fetching everything from the other nodes"
     if (!this.repair.isWhole) return `${String(this.repair.damagedCount)} damaged log entries are being repaired`
     if (status.leaderId === 0) return "no leader is known"
-    if (status.commitIndex - this.replica.appliedIndex > LAG_ENTRIES_MAX) return "catching up"
+    if (status.isRestoring) return "catching up: a snapshot is being installed"
+    const missing = Math.max(status.commitIndex, this.#knownCommitIndex) - this.replica.appliedIndex
+    if (missing > this.#parts.options.readyLagEntries) return `catching up: ${String(missing)} entries are missing`
     return undefined
   }
 
@@ -326,6 +331,10 @@ export class BrokerNode implements BrokerService {
     this.checkpointer.applied(bytes)
   }
 
+  proposalCommitted(waitedMs: number): void {
+    this.#metrics.appendSeconds.observe(Math.max(0, waitedMs) / 1000)
+  }
+
   restoreSnapshot(meta: SnapshotMeta, restored: (machine: QueueMachine) => void): void {
     installSnapshot(this.#installParts(), meta, (error, machine) => {
       if (error === undefined) restored(machine)
@@ -365,6 +374,7 @@ export class BrokerNode implements BrokerService {
   #helloReceived(peer: NodeId, hello: Hello): void {
     this.#peerAddresses.set(peer, hello.httpAddress)
     this.#founding.met(peer, hello.commitIndex)
+    this.#knownCommitIndex = Math.max(this.#knownCommitIndex, hello.commitIndex)
     const known = this.replica.raft.status().peers.find((each) => each.nodeId === peer)
     // It had more once: it came back without its disk, and what it acknowledged before counts no longer.
     if (known !== undefined && hello.lastIndex < known.matchIndex) this.replica.raft.peerReset(peer)
@@ -467,8 +477,6 @@ export class BrokerNode implements BrokerService {
 }
 
 const STOP_POLL_MS = 10
-/** A node that is further behind than this does not call itself ready. */
-const LAG_ENTRIES_MAX = 10_000
 
 const NO_PEERS: PeerTransport = { send: () => false, connected: () => false }
 

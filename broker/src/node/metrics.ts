@@ -50,18 +50,6 @@ export const METRICS = {
     help: "Messages deleted by consumers.",
     labels: [],
   },
-  messagesExpired: {
-    name: "opencmq_messages_expired_total",
-    kind: "counter",
-    help: "Messages dropped at the end of their retention.",
-    labels: [],
-  },
-  messagesDeadLettered: {
-    name: "opencmq_messages_dead_lettered_total",
-    kind: "counter",
-    help: "Messages moved to a dead letter queue.",
-    labels: ["reason"],
-  },
   messagesDeduplicated: {
     name: "opencmq_messages_deduplicated_total",
     kind: "counter",
@@ -143,7 +131,7 @@ export const METRICS = {
   raftAppend: {
     name: "opencmq_raft_append_seconds",
     kind: "histogram",
-    help: "Leader only: from proposal to commit.",
+    help: "From proposal to commit, of the entries this node proposed.",
     labels: [],
     buckets: REQUEST_BUCKETS,
   },
@@ -201,6 +189,12 @@ export interface QueueSample {
   readonly rewindableCount: number
   /** Enqueue time of the oldest message not yet deleted; 0 when there is none. Unix ms. */
   readonly oldestUnconsumedAtMs: number
+  /** Records of all messages, rewindable ones too. */
+  readonly bytes: number
+  /** Dropped at the end of their retention, since the queue was created: replicated, so it outlives every node. */
+  readonly expiredCount: number
+  /** Moved to the dead-letter queue, likewise. */
+  readonly deadLetteredCount: number
 }
 
 /** How node and faces count. Label values are given in the order of the table's label names. */
@@ -208,6 +202,8 @@ export interface Metrics {
   counter(name: CounterName, ...labels: readonly string[]): Counter
   gauge(name: GaugeName, ...labels: readonly string[]): Gauge
   histogram(name: HistogramName, ...labels: readonly string[]): Histogram
+  /** Forgets the cells of a gauge whose labels come and go; those set next are the only ones. */
+  clear(name: GaugeName): void
   /** Called right before each scrape, to set gauges whose numbers are held elsewhere. */
   onScrape(sample: () => void): void
   /** Where the series of single queues come from. Asked once a scrape; may be long, so it is walked once and not kept. */

@@ -71,7 +71,7 @@ export function bootReplica(parts: BootParts, done: Done<Booted>): void {
       finishInstall(parts, both, (installError) => {
         if (installError !== undefined) return fail(installError)
         const problem = disagreement(both)
-        if (problem !== undefined) return fail(new Error(problem))
+        if (problem !== undefined) return fail(new DataDisagreement(problem))
         done(undefined, { replica: buildReplica(parts, both), recovery: both.recovery })
       })
     })
@@ -131,6 +131,11 @@ function finishInstall(parts: BootParts, opened: Opened, done: Done): void {
 
 function markInstalled(store: CheckpointStore, record: NodeRecord, done: Done): void {
   store.write([{ key: NODE_RECORD_KEY, value: encodeNodeRecord({ ...record, installing: false }) }], done)
+}
+
+/** Checkpoint and log of one directory do not belong together: one of them was lost or put back. */
+export class DataDisagreement extends Error {
+  override readonly name = "DataDisagreement"
 }
 
 function disagreement({ record, recovery }: Opened): string | undefined {

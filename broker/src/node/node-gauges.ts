@@ -22,6 +22,8 @@ export function exposeNode(metrics: Metrics, node: BrokerNode): void {
     longPolls.set(node.leader.longPollCount)
     queues.set(node.replica.machine.listQueues({ searchWord: "", offset: 0, limit: 1 }).totalCount)
     for (const { role, gauge } of roles) gauge.set(role === status.role ? 1 : 0)
+    // Who leads no longer knows nothing of the others.
+    metrics.clear("raftFollowerLag")
     for (const peer of status.peers) {
       metrics.gauge("raftFollowerLag", String(peer.nodeId)).set(status.lastIndex - peer.matchIndex)
     }
@@ -43,6 +45,9 @@ function* samplesOf(node: BrokerNode): Iterable<QueueSample> {
       delayedCount: status.delayedCount,
       rewindableCount: status.rewindableCount,
       oldestUnconsumedAtMs: status.oldestUnconsumedAtMs ?? 0,
+      bytes: status.bytes,
+      expiredCount: status.totals.expired,
+      deadLetteredCount: status.totals.deadLettered,
     }
   }
 }

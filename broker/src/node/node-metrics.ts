@@ -13,6 +13,7 @@ export class NodeMetrics {
   readonly #latency: Histogram
   readonly elections: Counter
   readonly checkpointSeconds: Histogram
+  readonly appendSeconds: Histogram
 
   constructor(metrics: Metrics) {
     this.#sent = metrics.counter("messagesSent")
@@ -25,6 +26,7 @@ export class NodeMetrics {
     this.#latency = metrics.histogram("deliveryLatency")
     this.elections = metrics.counter("raftElections")
     this.checkpointSeconds = metrics.histogram("snapshotDuration")
+    this.appendSeconds = metrics.histogram("raftAppend")
   }
 
   messagesSent(messages: readonly OutgoingMessage[], duplicates: readonly boolean[]): void {

@@ -15,6 +15,8 @@ export interface NodeOptions {
   /** Least ticks without a leader before an election. */
   readonly electionTicks: number
   readonly heartbeatTicks: number
+  /** A node that is further behind than so many entries does not call itself ready. */
+  readonly readyLagEntries: number
   /** Requests waiting or under way at once. */
   readonly maxRequests: number
   readonly deduplicationWindowMs: number
@@ -29,6 +31,7 @@ export const NODE_DEFAULTS = {
   tickMs: 50,
   electionTicks: 15,
   heartbeatTicks: 5,
+  readyLagEntries: 10_000,
   maxRequests: 100_000,
   deduplicationWindowMs: 300_000,
   queueCountMax: 10_000,

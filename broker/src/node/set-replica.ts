@@ -42,6 +42,8 @@ export interface SetReplicaUser {
   statusChanged(): void
   /** Entries were applied; these queues may have got messages. */
   applied(wakened: readonly QueueId[], entries: readonly Entry[]): void
+  /** An entry that this node proposed is committed, so long after its proposal. */
+  proposalCommitted(waitedMs: number): void
   restoreSnapshot(meta: SnapshotMeta, done: (machine: QueueMachine) => void): void
   entriesDamaged(range: { readonly fromIndex: LogIndex; readonly toIndex: LogIndex }, retry: () => void): void
 }
@@ -231,6 +233,7 @@ export class SetReplica {
   #applyCommands(entry: Entry): void {
     const waiting = this.#proposals.claim(entry)
     const { stampMs } = this.#reader.open(entry.data)
+    if (waiting !== undefined) this.#user.proposalCommitted(this.logClock.nowMs() - stampMs)
     this.#machine.beginEntry(entry.index, stampMs)
     for (let position = 0; ; position++) {
       const command = this.#reader.next()

@@ -35,7 +35,7 @@ export interface Scenario {
 }
 
 const MIB = 1_048_576
-/** Twice the election timeout and some: the others must have elected somebody. */
+/** Longer than the longest election timeout (750 ms and two thirds of it) and some: the others must have elected somebody. */
 const LONG_PAUSE_MS = 2_000
 const READY_TIMEOUT_MS = 30_000
 const SMALL_SEGMENTS = ["--segment-bytes", String(4 * MIB)]

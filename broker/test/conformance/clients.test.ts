@@ -1,4 +1,7 @@
-/** Two CMQ clients from npm that nobody here wrote, unchanged, through every queue action (cmq-api.md §7). */
+/**
+ * Two CMQ clients from npm that nobody here wrote, through every queue action (cmq-api.md §7): qcloudapi-sdk unchanged,
+ * cmq-sdk with nothing but its hard-wired host and scheme replaced.
+ */
 import { createRequire } from "node:module"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { SECRET_ID, SECRET_KEY, SERVERS, openFace } from "./kit/face.ts"

@@ -81,7 +81,9 @@ export class LocalBroker implements BrokerService {
   *samples(): Iterable<QueueSample> {
     for (const { queueId } of this.#machine.listQueues({ searchWord: "", offset: 0, limit: 1_000 }).queues) {
       const { attributes, ...status } = this.#status(queueId)
-      yield { ...status, deadLetterQueueName: attributes.deadLetterPolicy?.deadLetterQueue ?? "" }
+      const { bytes = 0, totals } = this.#machine.queueStatus(queueId) ?? {}
+      const facts = { bytes, expiredCount: totals?.expired ?? 0, deadLetteredCount: totals?.deadLettered ?? 0 }
+      yield { ...status, ...facts, deadLetterQueueName: attributes.deadLetterPolicy?.deadLetterQueue ?? "" }
     }
   }
 

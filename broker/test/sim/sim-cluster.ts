@@ -211,6 +211,7 @@ export class SimCluster {
     const { swarm } = this
     return {
       ...NODE_DEFAULTS,
+      readyLagEntries: 10,
       clusterId: "sim",
       nodeId,
       voters: Array.from({ length: swarm.nodeCount }, (_, i) => i + 1),
@@ -385,6 +386,7 @@ const NO_METRICS: Metrics = {
   counter: () => CELL,
   gauge: () => CELL,
   histogram: () => CELL,
+  clear: () => undefined,
   onScrape: () => undefined,
   setQueues: () => undefined,
 }

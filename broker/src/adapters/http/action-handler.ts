@@ -58,6 +58,16 @@ const NO_PARAMS: ReadonlyMap<string, string> = new Map()
 /** An action and its parameters, read. */
 type Prepared = { readonly [N in ActionName]: { readonly action: N; readonly values: ActionParameters[N] } }[ActionName]
 
+/** A request whose form was read. */
+interface ReadRequest {
+  readonly request: HttpRequest
+  readonly params: ReadonlyMap<string, string>
+  readonly identity: RequestIdentity
+}
+
+/** An empty queue is nothing to write about. */
+const NO_MESSAGE_CODE = errorRow("noMessage").code
+
 /** Serves the two CMQ paths. */
 export class ActionHandler implements CallHost {
   readonly service: BrokerService
@@ -87,16 +97,17 @@ export class ActionHandler implements CallHost {
   serve(request: HttpRequest, exchange: HttpExchange): void {
     const startedAtMs = this.parts.clock.monotonicMs()
     const identity = { requestId: this.nextRequestId(), clientRequestId: "" }
-    const form = this.formOf(request)
+    const form = this.formOf(request, identity)
     const params = form.ok ? form.params : NO_PARAMS
     if (form.ok && isVisit(request, params)) {
       exchange.reply(visitPage(this.parts.options.version))
       return
     }
     identity.clientRequestId = echoable(params.get("clientRequestId"))
-    const prepared = form.ok ? this.prepare(request, params) : form.refusal
+    const prepared = form.ok ? this.prepare({ request, params, identity }) : form.refusal
     if ("error" in prepared) {
       const isSent = exchange.reply(this.replyOf(identity, refusalJson(identity, prepared)))
+      this.logRefusal({ ...identity, action: findAction(params.get("Action") ?? "") ?? "unknown" }, prepared.error)
       this.observe("refused", isSent ? errorRow(prepared.error).code : "gone", startedAtMs)
       return
     }
@@ -126,11 +137,18 @@ export class ActionHandler implements CallHost {
 
   finished(call: ActionCall<ActionName>, code: number): void {
     this.inFlightCount--
+    if (code !== 0 && code !== NO_MESSAGE_CODE) this.logRefusal(call, code === -1 ? "the client has gone" : code)
     this.receives.delete(call)
     this.observe(call.action, code === -1 ? "gone" : code, call.startedAtMs)
   }
 
-  private formOf(request: HttpRequest): ReturnType<typeof readForm> {
+  /** So that the request id in a client's hands leads to what this node thought of it. */
+  private logRefusal(call: { readonly requestId: string; readonly action: string }, reason: string | number): void {
+    const { requestId, action } = call
+    this.parts.logger.debug({ requestId, action, reason }, "a request was not carried out")
+  }
+
+  private formOf(request: HttpRequest, identity: RequestIdentity): ReturnType<typeof readForm> {
     const { method } = request
     if (method !== "GET" && method !== "POST") {
       return { ok: false, refusal: { error: "methodNotAllowed", args: [method] } }
@@ -138,11 +156,11 @@ export class ActionHandler implements CallHost {
     try {
       return readForm(request.query, method === "POST" ? request.body : EMPTY, this.parts.options)
     } catch (error) {
-      return { ok: false, refusal: this.broken(error) }
+      return { ok: false, refusal: this.broken(error, identity) }
     }
   }
 
-  private prepare(request: HttpRequest, params: ReadonlyMap<string, string>): Prepared | Refusal {
+  private prepare({ request, params, identity }: ReadRequest): Prepared | Refusal {
     if (this.isDraining) return { error: "shuttingDown", args: [] }
     const name = params.get("Action") ?? ""
     if (name === "") return { error: "actionMissing", args: [] }
@@ -155,7 +173,7 @@ export class ActionHandler implements CallHost {
       // The values were read by this action's row, so the pair fits.
       return read.ok ? ({ action, values: read.value } as Prepared) : read
     } catch (error) {
-      return this.broken(error)
+      return this.broken(error, identity)
     }
   }
 
@@ -168,8 +186,8 @@ export class ActionHandler implements CallHost {
     ACTION_TABLE[start.action](call)
   }
 
-  private broken(error: unknown): Refusal {
-    this.parts.logger.error({ err: error }, "a request could not be read: a bug in the HTTP face")
+  private broken(error: unknown, { requestId }: RequestIdentity): Refusal {
+    this.parts.logger.error({ err: error, requestId }, "a request could not be read: a bug in the HTTP face")
     return { error: "internal", args: [] }
   }
 

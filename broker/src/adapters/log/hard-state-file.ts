@@ -264,7 +264,7 @@ function refuseWithoutState(parts: HardStateParts, found: { paths: readonly stri
   if (found.paths.length > 0) {
     throw new LogStoreError("hardStateDamaged", {
       path: found.paths.join(", "),
-      text: "no readable copy of the node's term and vote; restore the file or rejoin the node under a new identity",
+      text: "no readable copy of the node's term and vote; start the node with an empty directory and the same node id, never with an old copy (docs/operations.md)",
     })
   }
   if (found.hasLogFiles) {

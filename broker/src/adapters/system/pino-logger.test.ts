@@ -24,6 +24,20 @@ test("a line is JSON with level, time, node, the fields and the text", () => {
   ])
 })
 
+test("live fields are in every line as they are then, unless the line says otherwise", () => {
+  let term = 3
+  const { log, records } = logger({ live: () => ({ term }) })
+  log.info({}, "a")
+  term = 4
+  log.child({ requestId: "r1" }).warn({ peer: 2 }, "b")
+  log.info({ term: 2 }, "c")
+  expect(records().map(({ level, msg, term: shown, requestId }) => [level, msg, shown, requestId])).toEqual([
+    ["info", "a", 3, undefined],
+    ["warn", "b", 4, "r1"],
+    ["info", "c", 2, undefined],
+  ])
+})
+
 test("what is below the level is not written", () => {
   const { log, lines } = logger({ level: "warn" })
   log.debug({}, "a")

@@ -15,6 +15,8 @@ export interface PinoLoggerOptions {
   readonly format: LogFormat
   /** In every line: `node`, `setId`, ... */
   readonly fields: Readonly<Record<string, unknown>>
+  /** In every line as they are then: `term`. */
+  readonly live?: () => Readonly<Record<string, unknown>>
   /** Where lines go instead of stderr; never a terminal. */
   readonly destination?: DestinationStream
 }
@@ -23,6 +25,8 @@ export interface PinoLoggerOptions {
 export interface RootLogger extends Logger {
   child(fields: Readonly<Record<string, unknown>>): RootLogger
 }
+
+const NOTHING = (): Readonly<Record<string, unknown>> => ({})
 
 /** Names of fields that are never shown, at the top and one level down. */
 const HIDDEN = [
@@ -38,7 +42,7 @@ const HIDDEN = [
 ] as const
 
 export function createPinoLogger(options: PinoLoggerOptions): RootLogger {
-  const { level, format, fields, destination } = options
+  const { level, format, fields, live = NOTHING, destination } = options
   const isTerminal = destination === undefined && process.stderr.isTTY
   const isPretty = format === "pretty" || (format === "auto" && isTerminal)
   const plain = destination ?? pino.destination({ dest: 2, sync: true })
@@ -47,6 +51,9 @@ export function createPinoLogger(options: PinoLoggerOptions): RootLogger {
     {
       level,
       base: fields,
+      mixin: () => ({ ...live() }),
+      // What a line says for itself goes before what holds for all of them.
+      mixinMergeStrategy: (line, common) => ({ ...common, ...line }),
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: HIDDEN.flatMap((name) => [name, `*.${name}`]), censor: "[hidden]" },
       formatters: { level: (label) => ({ level: label }), log: shown },

@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
 import { METRICS } from "../../node/metrics.ts"
 import type { QueueSample } from "../../node/metrics.ts"
@@ -9,10 +12,16 @@ function makeMetrics(queueSeriesMax = 3): ReturnType<typeof makePrometheusMetric
 
 function sampleOf(queueName: string, activeCount: number): QueueSample {
   const counts = { inactiveCount: 0, delayedCount: 0, rewindableCount: 0, oldestUnconsumedAtMs: 0 }
-  return { queueName, deadLetterQueueName: "", activeCount, ...counts }
+  const totals = { bytes: 0, expiredCount: 0, deadLetteredCount: 0 }
+  return { queueName, deadLetterQueueName: "", activeCount, ...counts, ...totals }
 }
 
 const PAGE = { allQueues: false }
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..")
+
+function isFeeder(path: string): boolean {
+  return path.endsWith(".ts") && !path.endsWith(".test.ts") && !path.endsWith("node/metrics.ts")
+}
 
 test("names follow Prometheus: a prefix, _total for counters, a unit for histograms", () => {
   for (const row of Object.values(METRICS)) {
@@ -67,6 +76,32 @@ test("buckets are cumulative and hold their upper bound", async () => {
 test("labels that do not fit the table are a bug", () => {
   expect(() => makeMetrics().counter("messagesSent", "orders")).toThrow(RangeError)
   expect(() => makeMetrics().gauge("raftState")).toThrow(RangeError)
+})
+
+test("every row of the table has somebody who feeds it", () => {
+  const sources = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(isFeeder)
+  const text = sources.map((path) => readFileSync(join(root, path), "utf8")).join("\n")
+  const unfed = Object.keys(METRICS).filter((name) => !text.includes(`("${name}"`))
+  expect(unfed).toEqual([])
+})
+
+test("a gauge that was cleared shows what was set since", async () => {
+  const metrics = makeMetrics()
+  metrics.gauge("raftFollowerLag", "2").set(7)
+  metrics.gauge("raftFollowerLag", "3").set(8)
+  metrics.clear("raftFollowerLag")
+  metrics.gauge("raftFollowerLag", "3").set(9)
+  const lines = (await metrics.render(PAGE)).split("\n").filter((line) => line.startsWith("opencmq_raft_follower_lag"))
+  expect(lines).toEqual([`opencmq_raft_follower_lag_entries{peer="3"} 9`])
+})
+
+test("a queue's bytes, expired and dead-lettered messages are told", async () => {
+  const metrics = makeMetrics()
+  metrics.setQueues(() => [{ ...sampleOf("old", 1), bytes: 1024, expiredCount: 3, deadLetteredCount: 4 }])
+  const text = await metrics.render(PAGE)
+  expect(text).toContain(`opencmq_queue_bytes{queue="old"} 1024\n`)
+  expect(text).toContain(`opencmq_messages_expired_total{queue="old"} 3\n`)
+  expect(text).toContain(`opencmq_messages_dead_lettered_total{queue="old"} 4\n`)
 })
 
 test("samplers run right before each scrape", async () => {

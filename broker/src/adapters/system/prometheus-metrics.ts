@@ -81,6 +81,10 @@ class PrometheusMetrics implements Metrics, MetricsPage {
     return this.familyOf(name).distribution(labels)
   }
 
+  clear(name: GaugeName): void {
+    this.familyOf(name).clear()
+  }
+
   onScrape(sample: () => void): void {
     this.samplers.push(sample)
   }
@@ -131,6 +135,10 @@ class Family {
   distribution(labels: readonly string[]): DistributionCell {
     const make = (): DistributionCell => new DistributionCell(this.labelsOf(labels), this.row.buckets ?? [])
     return cellOf(this.distributions, labels, make)
+  }
+
+  clear(): void {
+    this.numbers.clear()
   }
 
   /** Called by the registry. */
@@ -221,6 +229,9 @@ const QUEUE_FAMILIES = {
   facts: "opencmq_queue_info gauge One for each queue; always 1.",
   messages: "opencmq_queue_messages gauge Messages of a queue by state. CMQ: active, inactive, delay, rewind.",
   age: "opencmq_queue_oldest_message_age_seconds gauge Age of the oldest message not yet deleted; 0 when there is none.",
+  bytes: "opencmq_queue_bytes gauge Records of the messages of a queue, rewindable ones too.",
+  expired: "opencmq_messages_expired_total counter Messages of a queue dropped at the end of their retention.",
+  deadLettered: "opencmq_messages_dead_lettered_total counter Messages of a queue moved to its dead-letter queue.",
 } as const
 
 /**
@@ -233,6 +244,9 @@ async function queueText(queues: readonly QueueSample[]): Promise<string> {
     facts: head(QUEUE_FAMILIES.facts),
     messages: head(QUEUE_FAMILIES.messages),
     age: head(QUEUE_FAMILIES.age),
+    bytes: head(QUEUE_FAMILIES.bytes),
+    expired: head(QUEUE_FAMILIES.expired),
+    deadLettered: head(QUEUE_FAMILIES.deadLettered),
   }
   for (const [index, sample] of queues.entries()) {
     if (index % QUEUES_PER_TURN === QUEUES_PER_TURN - 1) await nextTurn()
@@ -245,8 +259,11 @@ async function queueText(queues: readonly QueueSample[]): Promise<string> {
       `${messages}"visible"} ${String(sample.activeCount)}\n${messages}"inflight"} ${String(sample.inactiveCount)}\n` +
       `${messages}"delayed"} ${String(sample.delayedCount)}\n${messages}"rewindable"} ${String(sample.rewindableCount)}\n`
     texts.age += `opencmq_queue_oldest_message_age_seconds${queue}} ${String(age)}\n`
+    texts.bytes += `opencmq_queue_bytes${queue}} ${String(sample.bytes)}\n`
+    texts.expired += `opencmq_messages_expired_total${queue}} ${String(sample.expiredCount)}\n`
+    texts.deadLettered += `opencmq_messages_dead_lettered_total${queue}} ${String(sample.deadLetteredCount)}\n`
   }
-  return `${texts.facts}\n${texts.messages}\n${texts.age}`
+  return Object.values(texts).join("\n")
 }
 
 /** HELP and TYPE of "name type help". */
