@@ -1,5 +1,5 @@
 /**
- * The rare commands (queues and their attributes) as JSON text inside their command frame.
+ * The rare commands (queues, topics, subscriptions and their attributes) as JSON text inside their command frame.
  *
  * They are a few a day, so being readable in a log dump and open for new fields counts more than bytes. The text is
  * written field by field in a fixed order and read field by field: an unknown field is ignored, a missing or wrong
@@ -8,23 +8,45 @@
 import type {
   ClearQueue,
   CreateQueue,
+  CreateTopic,
   DeadLetterPolicy,
   DeleteQueue,
+  DeleteTopic,
+  Endpoint,
   Expire,
   QueueAttributes,
   RewindQueue,
   SetQueueAttributes,
+  SetSubscriptionAttributes,
+  SetTopicAttributes,
+  Subscribe,
+  SubscriptionAttributes,
+  TopicAttributes,
   UnbindDeadLetterQueue,
+  Unsubscribe,
 } from "../core/queue/command.ts"
 import { CodecError } from "./codec-error.ts"
 
 /** Every command that is not on the hot path. */
 export type AdminCommand =
-  CreateQueue | SetQueueAttributes | DeleteQueue | ClearQueue | RewindQueue | UnbindDeadLetterQueue | Expire
+  | CreateQueue
+  | SetQueueAttributes
+  | DeleteQueue
+  | ClearQueue
+  | RewindQueue
+  | UnbindDeadLetterQueue
+  | Expire
+  | TopicCommand
+
+export type TopicCommand =
+  CreateTopic | SetTopicAttributes | DeleteTopic | Subscribe | SetSubscriptionAttributes | Unsubscribe
 
 /** Longest text of one administrative command. */
 export const ADMIN_TEXT_BYTES_MAX = 16_384
 const NAME_LENGTH_MAX = 256
+const URL_LENGTH_MAX = 2048
+/** Tags or binding keys of one subscription. */
+const TEXTS_MAX = 64
 
 const numberFields = [
   "maxMsgHeapCount",
@@ -52,6 +74,35 @@ export function adminCommandText(command: AdminCommand): string {
       return JSON.stringify({ queueName: command.queueName })
     case "expire":
       return "{}"
+    case "createTopic":
+    case "setTopicAttributes":
+    case "deleteTopic":
+    case "subscribe":
+    case "setSubscriptionAttributes":
+    case "unsubscribe":
+      return topicCommandText(command)
+  }
+}
+
+function topicCommandText(command: TopicCommand): string {
+  const { topicName } = command
+  switch (command.kind) {
+    case "createTopic":
+      return JSON.stringify({ topicName, attributes: plainTopic(command.attributes) })
+    case "setTopicAttributes":
+      return JSON.stringify({ topicName, change: plainTopic(command.change) })
+    case "deleteTopic":
+      return JSON.stringify({ topicName })
+    case "subscribe": {
+      const { subscriptionName, endpoint, attributes } = command
+      return JSON.stringify({ topicName, subscriptionName, endpoint, attributes: plainSubscription(attributes) })
+    }
+    case "setSubscriptionAttributes": {
+      const { subscriptionName, change } = command
+      return JSON.stringify({ topicName, subscriptionName, change: plainSubscription(change) })
+    }
+    case "unsubscribe":
+      return JSON.stringify({ topicName, subscriptionName: command.subscriptionName })
   }
 }
 
@@ -79,6 +130,47 @@ export function parseAdminCommand(kind: AdminCommand["kind"], text: string): Adm
       return { kind, queueName: nameIn(fields, "queueName") }
     case "expire":
       return { kind }
+    case "createTopic":
+    case "setTopicAttributes":
+    case "deleteTopic":
+    case "subscribe":
+    case "setSubscriptionAttributes":
+    case "unsubscribe":
+      return parseTopicCommand(kind, fields)
+  }
+}
+
+function parseTopicCommand(kind: TopicCommand["kind"], fields: Json): TopicCommand {
+  const topicName = nameIn(fields, "topicName")
+  switch (kind) {
+    case "createTopic": {
+      const { maxMsgBytes, msgRetentionMs, filterType } = topicIn(objectIn(fields, "attributes"))
+      if (maxMsgBytes === undefined || msgRetentionMs === undefined || filterType === undefined) {
+        throw new CodecError("a topic without all of its attributes")
+      }
+      return { kind, topicName, attributes: { maxMsgBytes, msgRetentionMs, filterType } }
+    }
+    case "setTopicAttributes": {
+      const { maxMsgBytes, msgRetentionMs } = topicIn(objectIn(fields, "change"))
+      const change = {
+        ...(maxMsgBytes === undefined ? {} : { maxMsgBytes }),
+        ...(msgRetentionMs === undefined ? {} : { msgRetentionMs }),
+      }
+      return { kind, topicName, change }
+    }
+    case "deleteTopic":
+      return { kind, topicName }
+    case "subscribe": {
+      const subscriptionName = nameIn(fields, "subscriptionName")
+      const endpoint = endpointIn(objectIn(fields, "endpoint"))
+      return { kind, topicName, subscriptionName, endpoint, attributes: subscriptionIn(objectIn(fields, "attributes")) }
+    }
+    case "setSubscriptionAttributes": {
+      const change = subscriptionChangeIn(objectIn(fields, "change"))
+      return { kind, topicName, subscriptionName: nameIn(fields, "subscriptionName"), change }
+    }
+    case "unsubscribe":
+      return { kind, topicName, subscriptionName: nameIn(fields, "subscriptionName") }
   }
 }
 
@@ -96,6 +188,66 @@ function plainAttributes(attributes: SetQueueAttributes["change"] | QueueAttribu
     plain["deadLetterPolicy"] = { kind, deadLetterQueue, maxTimeToLiveMs }
   }
   return plain
+}
+
+/** Field by field, so that the order is always the same. */
+function plainTopic({ maxMsgBytes, filterType, msgRetentionMs }: Partial<TopicAttributes>): Json {
+  return { maxMsgBytes, filterType, msgRetentionMs }
+}
+
+function plainSubscription(attributes: Partial<SubscriptionAttributes>): Json {
+  const { notifyStrategy, notifyContentFormat, filterTags, bindingKeys } = attributes
+  return { notifyStrategy, notifyContentFormat, filterTags, bindingKeys }
+}
+
+function topicIn(fields: Json): Partial<TopicAttributes> {
+  return {
+    ...(has(fields, "maxMsgBytes") ? { maxMsgBytes: numberIn(fields, "maxMsgBytes") } : {}),
+    ...(has(fields, "msgRetentionMs") ? { msgRetentionMs: numberIn(fields, "msgRetentionMs") } : {}),
+    ...(has(fields, "filterType") ? { filterType: oneOf(["tags", "bindingKeys"], fields, "filterType") } : {}),
+  }
+}
+
+function endpointIn(fields: Json): Endpoint {
+  const kind = oneOf(["queue", "http"], fields, "kind")
+  if (kind === "queue") return { kind, queueName: nameIn(fields, "queueName") }
+  return { kind, url: textIn(fields, "url", URL_LENGTH_MAX) }
+}
+
+function subscriptionIn(fields: Json): SubscriptionAttributes {
+  const { notifyStrategy, notifyContentFormat, filterTags, bindingKeys } = subscriptionChangeIn(fields)
+  if (notifyStrategy === undefined || notifyContentFormat === undefined || filterTags === undefined) {
+    throw new CodecError("a subscription without all of its attributes")
+  }
+  return { notifyStrategy, notifyContentFormat, filterTags, bindingKeys: bindingKeys ?? [] }
+}
+
+function subscriptionChangeIn(fields: Json): Partial<SubscriptionAttributes> {
+  const change: { -readonly [K in keyof SubscriptionAttributes]?: SubscriptionAttributes[K] } = {}
+  if (has(fields, "notifyStrategy")) {
+    change.notifyStrategy = oneOf(["backoff", "exponentialDecay"], fields, "notifyStrategy")
+  }
+  if (has(fields, "notifyContentFormat")) {
+    change.notifyContentFormat = oneOf(["json", "simplified"], fields, "notifyContentFormat")
+  }
+  if (has(fields, "filterTags")) change.filterTags = textsIn(fields, "filterTags")
+  if (has(fields, "bindingKeys")) change.bindingKeys = textsIn(fields, "bindingKeys")
+  return change
+}
+
+function oneOf<T extends string>(allowed: readonly T[], fields: Json, field: string): T {
+  const found = allowed.find((value) => value === fields[field])
+  if (found === undefined) throw new CodecError(`${field} is none of ${allowed.join(", ")}`)
+  return found
+}
+
+function textsIn(fields: Json, field: string): readonly string[] {
+  const values = fields[field]
+  const isList = Array.isArray(values) && values.length <= TEXTS_MAX
+  if (!isList || !values.every((value) => typeof value === "string" && value.length <= NAME_LENGTH_MAX)) {
+    throw new CodecError(`${field} is not a list of names`)
+  }
+  return values as string[]
 }
 
 function wholeAttributes(fields: Json): QueueAttributes {
@@ -158,8 +310,12 @@ function numberIn(fields: Json, field: string): number {
 }
 
 function nameIn(fields: Json, field: string): string {
+  return textIn(fields, field, NAME_LENGTH_MAX)
+}
+
+function textIn(fields: Json, field: string, lengthMax: number): string {
   const value = has(fields, field) ? fields[field] : undefined
-  if (typeof value !== "string" || value.length > NAME_LENGTH_MAX) throw new CodecError(`${field} is not a name`)
+  if (typeof value !== "string" || value.length > lengthMax) throw new CodecError(`${field} is not a name`)
   return value
 }
 

@@ -37,6 +37,41 @@ const adminCommands: readonly AdminCommand[] = [
   { kind: "rewindQueue", queueName: "orders", startConsumeAtMs: 1_700_000_000_000 },
   { kind: "unbindDeadLetterQueue", queueName: "dead" },
   { kind: "expire" },
+  {
+    kind: "createTopic",
+    topicName: "news",
+    attributes: { maxMsgBytes: 1024, filterType: "bindingKeys", msgRetentionMs: 86_400_000 },
+  },
+  { kind: "setTopicAttributes", topicName: "news", change: {} },
+  { kind: "setTopicAttributes", topicName: "news", change: { maxMsgBytes: 1024, msgRetentionMs: 60_000 } },
+  { kind: "deleteTopic", topicName: "news" },
+  {
+    kind: "subscribe",
+    topicName: "news",
+    subscriptionName: "s",
+    endpoint: { kind: "queue", queueName: "orders" },
+    attributes: { notifyStrategy: "backoff", notifyContentFormat: "simplified", filterTags: ["a"], bindingKeys: [] },
+  },
+  {
+    kind: "subscribe",
+    topicName: "news",
+    subscriptionName: "s",
+    endpoint: { kind: "http", url: "http://example.com/a?b=c" },
+    attributes: {
+      notifyStrategy: "exponentialDecay",
+      notifyContentFormat: "json",
+      filterTags: [],
+      bindingKeys: ["a.*", "#"],
+    },
+  },
+  { kind: "setSubscriptionAttributes", topicName: "news", subscriptionName: "s", change: { filterTags: [] } },
+  {
+    kind: "setSubscriptionAttributes",
+    topicName: "news",
+    subscriptionName: "s",
+    change: { notifyStrategy: "backoff", notifyContentFormat: "json", bindingKeys: ["x"] },
+  },
+  { kind: "unsubscribe", topicName: "news", subscriptionName: "s" },
 ]
 
 function message(body: string, clientMessageId = "", delayMs = 0) {

@@ -15,6 +15,10 @@
  *       9 receiveMessages  u8 0, u16 maxCount, u32 queueId, u32 visibilityTimeoutMs (2^32 - 1 = the queue's own)
  *      10 deleteMessages   u8 0, u16 count, u32 queueId, count x receipt handle
  *      11 changeVisibility u8 0, u16 count, u32 queueId, u32 visibilityTimeoutMs, count x receipt handle
+ *      12 publishMessages  u8 0, u16 count, u32 topicId, count x {u32 recordLength, message record}
+ *      13 reportPush       u8 0, u16 0, u32 subscriptionId, f64 deliveredThrough, f64 failedSequence
+ *      14 createTopic  15 setTopicAttributes  16 deleteTopic  17 subscribe  18 setSubscriptionAttributes
+ *      19 unsubscribe      JSON text (admin-codec.ts)
  *
  * receipt handle: u32 low word of the delivery number, u8 its upper byte, u24 slot
  * ```
@@ -22,7 +26,15 @@
  * Message records lie in the entry as they are read later, so a position in the entry is all the machine keeps.
  */
 import { Buffer } from "node:buffer"
-import type { ChangeVisibility, Command, DeleteMessages, ReceiveMessages, SendMessages } from "../core/queue/command.ts"
+import type {
+  ChangeVisibility,
+  Command,
+  DeleteMessages,
+  PublishMessages,
+  ReceiveMessages,
+  ReportPush,
+  SendMessages,
+} from "../core/queue/command.ts"
 import { ByteSlab } from "./byte-slab.ts"
 import { adminCommandText, ADMIN_TEXT_BYTES_MAX, parseAdminCommand, type AdminCommand } from "./admin-codec.ts"
 import { CLIENT_ID_WORDS, readClientIdWords } from "./client-id.ts"
@@ -31,6 +43,8 @@ import {
   emptyRecordHead,
   measureRecord,
   readRecordHead,
+  readRoutingKey,
+  readTags,
   RECORD_HEADER_BYTES,
   writeMessageRecord,
   type OutgoingRecord,
@@ -69,12 +83,20 @@ const adminKinds = {
   rewindQueue: 5,
   unbindDeadLetterQueue: 6,
   expire: 7,
+  createTopic: 14,
+  setTopicAttributes: 15,
+  deleteTopic: 16,
+  subscribe: 17,
+  setSubscriptionAttributes: 18,
+  unsubscribe: 19,
 } as const satisfies Record<AdminCommand["kind"], number>
 
 const SEND = 8
 const RECEIVE = 9
 const DELETE = 10
 const CHANGE_VISIBILITY = 11
+const PUBLISH = 12
+const REPORT_PUSH = 13
 
 /** A receipt handle taken apart. */
 export interface HandleParts {
@@ -119,9 +141,36 @@ export class EntryBuilder {
 
   /** One request. Returns the ordinal of its first message; the others follow. */
   addSend({ queueId, messages }: { readonly queueId: number; readonly messages: readonly OutgoingRecord[] }): number {
+    return this.#addMessages(SEND, { targetId: queueId, messages })
+  }
+
+  /** The same to a topic. */
+  addPublish({
+    topicId,
+    messages,
+  }: {
+    readonly topicId: number
+    readonly messages: readonly OutgoingRecord[]
+  }): number {
+    return this.#addMessages(PUBLISH, { targetId: topicId, messages })
+  }
+
+  /** What became of pushing messages of a subscription; 0 = none. */
+  addReportPush(report: Omit<ReportPush, "kind">): void {
+    const start = this.#beginList({ kind: REPORT_PUSH, count: 0, queueId: report.subscriptionId })
+    this.#reserve(16)
+    this.#end = this.#buffer.writeDoubleLE(report.deliveredThrough, this.#end)
+    this.#end = this.#buffer.writeDoubleLE(report.failedSequence, this.#end)
+    this.#endCommand(start)
+  }
+
+  #addMessages(
+    kind: typeof SEND | typeof PUBLISH,
+    { targetId, messages }: { readonly targetId: number; readonly messages: readonly OutgoingRecord[] },
+  ): number {
     if (this.#messageCount + messages.length > MESSAGES_PER_ENTRY_MAX) throw new RangeError("an entry full of messages")
     const sizes = messages.map(measureRecord)
-    const start = this.#beginList({ kind: SEND, count: messages.length, queueId })
+    const start = this.#beginList({ kind, count: messages.length, queueId: targetId })
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index] as OutgoingRecord
       const size = sizes[index] as (typeof sizes)[number]
@@ -258,6 +307,8 @@ export class EntryReader {
   #left = 0
   readonly #head = emptyRecordHead()
   readonly #send = emptySend()
+  readonly #publish: PublishMessages = { kind: "publishMessages", messages: emptySend(), tags: [], routingKeys: [] }
+  readonly #report: ReportPush = { kind: "reportPush", subscriptionId: 0, deliveredThrough: 0, failedSequence: 0 }
   readonly #receive: ReceiveMessages = { kind: "receiveMessages", queueId: 0, maxCount: 0, visibilityTimeoutMs: -1 }
   readonly #delete: DeleteMessages = { kind: "deleteMessages", queueId: 0, count: 0, slots: [], deliveryNumbers: [] }
   readonly #change: ChangeVisibility = {
@@ -304,7 +355,11 @@ export class EntryReader {
     const kind = this.#buffer[from - 1] as number
     switch (kind) {
       case SEND:
-        return this.#decodeSend(from, end)
+        return this.#decodeMessages(this.#send, { from, end })
+      case PUBLISH:
+        return this.#decodePublish(from, end)
+      case REPORT_PUSH:
+        return this.#decodeReportPush(from, end)
       case RECEIVE:
         return this.#decodeReceive(from, end)
       case DELETE:
@@ -316,8 +371,28 @@ export class EntryReader {
     }
   }
 
-  #decodeSend(from: number, end: number): SendMessages {
-    const command = this.#send
+  #decodePublish(from: number, end: number): PublishMessages {
+    const command = this.#publish
+    const { recordOffsets, recordLengths, count } = this.#decodeMessages(command.messages, { from, end })
+    for (let index = 0; index < count; index++) {
+      const at = recordOffsets[index] as number
+      const record = this.#buffer.subarray(at, at + (recordLengths[index] as number))
+      command.tags[index] = readTags(record)
+      command.routingKeys[index] = readRoutingKey(record)
+    }
+    return command
+  }
+
+  #decodeReportPush(from: number, end: number): ReportPush {
+    if (end - from !== LIST_HEAD_BYTES + 16) throw new CodecError("a report of pushes of a wrong length")
+    const command = this.#report
+    command.subscriptionId = this.#buffer.readUInt32LE(from + 3)
+    command.deliveredThrough = this.#buffer.readDoubleLE(from + LIST_HEAD_BYTES)
+    command.failedSequence = this.#buffer.readDoubleLE(from + LIST_HEAD_BYTES + 8)
+    return command
+  }
+
+  #decodeMessages(command: SendMessages, { from, end }: { readonly from: number; readonly end: number }): SendMessages {
     const count = this.#openList(from, end, 4 + RECORD_HEADER_BYTES)
     command.queueId = this.#buffer.readUInt32LE(from + 3)
     command.count = count
@@ -327,15 +402,18 @@ export class EntryReader {
       const length = this.#buffer.readUInt32LE(at)
       at += 4
       if (length > end - at) throw new CodecError("a message record cut short")
-      this.#decodeRecord(index, { at, length })
+      this.#decodeRecord(command, index, { at, length })
       at += length
     }
     if (at !== end) throw new CodecError("bytes left over behind the last message")
     return command
   }
 
-  #decodeRecord(index: number, { at, length }: { readonly at: number; readonly length: number }): void {
-    const command = this.#send
+  #decodeRecord(
+    command: SendMessages,
+    index: number,
+    { at, length }: { readonly at: number; readonly length: number },
+  ): void {
     const head = this.#head
     readRecordHead({ buffer: this.#buffer, at, length }, head)
     command.recordOffsets[index] = at

@@ -9,6 +9,9 @@ import { emptyOutcome, QueueMachine } from "./queue-machine.ts"
 
 const limits: MachineLimits = {
   queueCount: 3,
+  topicCount: 0,
+  subscriptionsPerTopic: 0,
+  waitingPerSubscription: 0,
   delayedPerQueue: 3,
   inflightPerQueue: 6,
   deadLetterSources: 1,
@@ -247,6 +250,15 @@ class Model {
         }
         return { queueId: queue.id, ...this.applyAdmin(queue, command) }
       }
+      case "createTopic":
+      case "setTopicAttributes":
+      case "deleteTopic":
+      case "subscribe":
+      case "setSubscriptionAttributes":
+      case "unsubscribe":
+      case "publishMessages":
+      case "reportPush":
+        throw new Error(`${command.kind}: topics have tests of their own (topic-machine.test.ts)`)
     }
   }
 

@@ -10,7 +10,8 @@ function matches(pattern: string, routingKey: string): boolean {
 function matchesByDefinition(pattern: readonly string[], key: readonly string[]): boolean {
   const [first, ...rest] = pattern
   if (first === undefined) return key.length === 0
-  if (first === "#") return matchesByDefinition(rest, key) || (key.length > 0 && matchesByDefinition(pattern, key.slice(1)))
+  if (first === "#")
+    return matchesByDefinition(rest, key) || (key.length > 0 && matchesByDefinition(pattern, key.slice(1)))
   const [word, ...others] = key
   if (word === undefined) return false
   return (first === "*" ? word !== "" : first === word) && matchesByDefinition(rest, others)

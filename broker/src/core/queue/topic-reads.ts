@@ -1,11 +1,5 @@
 /** What can be asked about topics and subscriptions. Reading changes nothing. */
-import type {
-  Endpoint,
-  SubscriptionAttributes,
-  SubscriptionId,
-  TopicAttributes,
-  TopicId,
-} from "./command.ts"
+import type { Endpoint, SubscriptionAttributes, SubscriptionId, TopicAttributes, TopicId } from "./command.ts"
 import type { MachineState } from "./machine-state.ts"
 import type { QueueListRequest } from "./queue-reads.ts"
 import { wholeNumber } from "./queue-attributes.ts"
@@ -123,7 +117,10 @@ export function listSubscriptions(
 
 /** Subscriptions with an address, something that waits and no pause, in the order of ids. */
 export function waitingPushes(state: MachineState): readonly SubscriptionId[] {
-  return state.topics.subscriptionsById().filter(isPushable).map(({ id }) => id)
+  return state.topics
+    .subscriptionsById()
+    .filter(isPushable)
+    .map(({ id }) => id)
 }
 
 function isPushable({ endpoint, backlog, isPausing }: Subscription): boolean {

@@ -4,7 +4,7 @@
  */
 import { EntryBuilder, EntryReader, type HandleParts } from "../../../src/codec/command-codec.ts"
 import { readBody, verifyRecord, type OutgoingRecord } from "../../../src/codec/message-record.ts"
-import type { QueueAttributes } from "../../../src/core/queue/command.ts"
+import type { QueueAttributes, SubscriptionAttributes, TopicAttributes } from "../../../src/core/queue/command.ts"
 import { defaultMachineLimits, type MachineLimits } from "../../../src/core/queue/machine-limits.ts"
 import type { MachineMutant } from "../../../src/core/queue/machine-mutant.ts"
 import type { Outcome, Provenance } from "../../../src/core/queue/outcome.ts"
@@ -82,12 +82,14 @@ export class MachineDriver {
     })
   }
 
-  /** A machine made from the records of this one takes its place. */
-  restart(): void {
+  /** A machine made from the records of this one, or from those given, takes its place. */
+  restart(records?: Iterable<readonly [Uint8Array, Uint8Array]>): void {
     const restored = new QueueMachine(this.#limits, this.#mutant)
-    this.machine.collectAll((key, value) => {
-      if (value !== undefined) restored.restore(key, value)
-    })
+    if (records === undefined) {
+      this.machine.collectAll((key, value) => {
+        if (value !== undefined) restored.restore(key, value)
+      })
+    } else for (const [key, value] of records) restored.restore(key, value)
     restored.finishRestore()
     this.machine = restored
   }
@@ -105,6 +107,56 @@ export class MachineDriver {
   send(queueName: string, bodies: readonly string[], what: Partial<OutgoingRecord> = {}): Outcome {
     const messages = bodies.map((body) => outgoing(body, what))
     return this.run((builder) => builder.addSend({ queueId: this.queueId(queueName), messages }))
+  }
+
+  createTopic(topicName: string, attributes: Partial<TopicAttributes> = {}): Outcome {
+    return this.run((builder) => {
+      builder.addAdmin({ kind: "createTopic", topicName, attributes: { ...plainTopic, ...attributes } })
+    })
+  }
+
+  /** @param to a queue by its name, or an address. */
+  subscribe(topicName: string, to: string, what: SubscribeOptions = {}): Outcome {
+    const { subscriptionName = "sub", ...attributes } = what
+    const isAddress = to.includes("://")
+    const endpoint = isAddress ? ({ kind: "http", url: to } as const) : ({ kind: "queue", queueName: to } as const)
+    return this.run((builder) => {
+      builder.addAdmin({
+        kind: "subscribe",
+        topicName,
+        subscriptionName,
+        endpoint,
+        attributes: { ...plainSubscription, ...attributes },
+      })
+    })
+  }
+
+  publish(topicName: string, bodies: readonly string[], what: Partial<OutgoingRecord> = {}): Outcome {
+    const messages = bodies.map((body) => outgoing(body, what))
+    const topicId = this.machine.findTopic(topicName) ?? 999
+    return this.run((builder) => builder.addPublish({ topicId, messages }))
+  }
+
+  /** As the leader does after pushing. */
+  reportPush(
+    place: { readonly topicName: string; readonly subscriptionName?: string },
+    report: { readonly deliveredThrough?: number; readonly failedSequence?: number },
+  ): Outcome {
+    const subscriptionId = this.machine.findSubscription(place.topicName, place.subscriptionName ?? "sub") ?? 999
+    const { deliveredThrough = 0, failedSequence = 0 } = report
+    return this.run((builder) => {
+      builder.addReportPush({ subscriptionId, deliveredThrough, failedSequence })
+    })
+  }
+
+  /** Bodies that wait in a queue or, by its id, for a subscription, with their sequences. */
+  waiting(queueId: number): readonly (readonly [number, string])[] {
+    const peeked = this.machine.peek({ queueId, fromSequence: 0, maxCount: 1024 })
+    return (peeked?.sequences ?? []).map((sequence, index) => {
+      const entryIndex = peeked?.entryIndexes[index] ?? 0
+      const record = { entryIndex, offset: peeked?.offsets[index] ?? 0, length: peeked?.lengths[index] ?? 0 }
+      return [sequence, this.record(record).body]
+    })
   }
 
   receive(queueName: string, maxCount = 1, visibilityTimeoutMs = -1): Received[] {
@@ -175,6 +227,18 @@ export class MachineDriver {
     const ordinal = new DataView(bytes.buffer, bytes.byteOffset).getUint16(6, true)
     return { msgId: this.msgId(entryIndex, ordinal), body: Buffer.from(readBody(bytes)).toString() }
   }
+}
+
+export interface SubscribeOptions extends Partial<SubscriptionAttributes> {
+  readonly subscriptionName?: string
+}
+
+const plainTopic: TopicAttributes = { maxMsgBytes: 65_536, filterType: "tags", msgRetentionMs: 86_400_000 }
+const plainSubscription: SubscriptionAttributes = {
+  notifyStrategy: "exponentialDecay",
+  notifyContentFormat: "simplified",
+  filterTags: [],
+  bindingKeys: [],
 }
 
 export function outgoing(body: string, what: Partial<OutgoingRecord> = {}): OutgoingRecord {
