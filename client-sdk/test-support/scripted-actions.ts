@@ -28,7 +28,8 @@ export class ScriptedState {
   }
 }
 
-type Handlers = { readonly [Name in ActionName]: (state: ScriptedState, parameters: ActionParameters[Name]) => Answer }
+/** Topics are tested against real brokers. */
+type Handlers = { readonly [Name in ActionName]?: (state: ScriptedState, parameters: ActionParameters[Name]) => Answer }
 
 const decoder = new TextDecoder()
 
@@ -36,8 +37,8 @@ const decoder = new TextDecoder()
 export function answerAction(state: ScriptedState, action: ActionName, params: ParameterMap): Answer {
   const read = readParameters(action, params)
   if (!read.ok) return refused(read.error)
-  const answer = HANDLERS[action] as (state: ScriptedState, parameters: unknown) => Answer
-  return answer(state, read.value)
+  const answer = HANDLERS[action] as ((state: ScriptedState, parameters: unknown) => Answer) | undefined
+  return answer === undefined ? refused("actionNotFound") : answer(state, read.value)
 }
 
 const HANDLERS: Handlers = {

@@ -1,26 +1,39 @@
 import { expect, test } from "vitest"
 import { ACTION_NAMES, ACTIONS, actionRow, findAction } from "./actions.ts"
 
-test("every queue action of CMQ is there, and OpenCMQ's own", () => {
+test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's own", () => {
   expect([...ACTION_NAMES].sort()).toEqual([
     "BatchDeleteMessage",
+    "BatchPublishMessage",
     "BatchReceiveMessage",
     "BatchSendMessage",
     "ChangeMessageVisibility",
     "ClearQueue",
+    "ClearSubscriptionFilterTags",
     "CreateQueue",
+    "CreateTopic",
     "DeleteMessage",
     "DeleteQueue",
+    "DeleteTopic",
     "GetClusterStatus",
     "GetQueueAttributes",
+    "GetSubscriptionAttributes",
+    "GetTopicAttributes",
     "ListDeadLetterSourceQueues",
     "ListQueue",
+    "ListSubscriptionByTopic",
+    "ListTopic",
     "PeekMessage",
+    "PublishMessage",
     "ReceiveMessage",
     "RewindQueue",
     "SendMessage",
     "SetQueueAttributes",
+    "SetSubscriptionAttributes",
+    "SetTopicAttributes",
+    "Subscribe",
     "UnbindDeadLetterQueue",
+    "Unsubscribe",
   ])
 })
 
@@ -38,7 +51,7 @@ test("an action is found in any case", () => {
 })
 
 test("what is no action is not found", () => {
-  for (const name of ["", "Send", " SendMessage", "SendMessage ", "toString", "__proto__", "CreateTopic"])
+  for (const name of ["", "Send", " SendMessage", "SendMessage ", "toString", "__proto__", "CreateTopics"])
     expect(findAction(name), name).toBeUndefined()
 })
 
@@ -63,11 +76,13 @@ test("GetQueueAttributes answers the thirteen fields that the Java SDKs ask for,
   )
 })
 
-test("only a send and a clear must not be repeated without an id", () => {
+test("only a send, a publish and a clear must not be repeated without an id", () => {
   expect(ACTION_NAMES.filter((name) => !actionRow(name).isRepeatable)).toEqual([
     "ClearQueue",
     "SendMessage",
     "BatchSendMessage",
+    "PublishMessage",
+    "BatchPublishMessage",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

@@ -1,29 +1,44 @@
 /**
- * THE action table: every CMQ queue action and OpenCMQ's own, with parameters and replies.
+ * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics are in a file of
+ * their own, `topic-actions.ts`.
  *
  * The HTTP face validates from it (`readParameters`), the SDK sends by it, docs/http-api.md describes it. What an
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
- * and PHP send `UserpollingWaitSeconds`. Topics and `QueryQueueRoute` come with the releases that serve them.
+ * and PHP send `UserpollingWaitSeconds`.
  */
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
 import { LIMITS } from "./limits.ts"
 import type { LimitRow } from "./limits.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
+import { TOPIC_ACTIONS } from "./topic-actions.ts"
 
 /**
  * How a parameter's text is read.
  *
  * - `text`: as it is; empty = absent. `limit` is its length in the limit's unit.
  * - `digits`: one to twenty digits, kept as text, since they may not fit a number.
- * - `queueName`: by `NAME_PATTERN`, else `queueNameInvalid`.
+ * - `queueName`, `topicName`, `subscriptionName`: by `NAME_PATTERN`, else `queueNameInvalid` and its like.
+ * - `key`: a routing key or binding key: `routingKeyBytes`, and no more dots than `routingKeyDelimitersCount`.
+ * - `word`: one of `words`, in any case; the value has the table's spelling. Another word: `unknownWord`.
  * - `int`: strict whole number within `limit`; empty is a type error.
  * - `bytes`: a body; UTF-8 bytes of the text, length within `limit`.
  * - `receiptHandle`: text; checked to be one of OpenCMQ's when it stands alone, in a batch by whoever answers per handle.
  * - `deadLetterPolicy`: `readDeadLetterPolicy`.  `attributes`: `readAttributeGroup`, in a batch `parseAttributes`.
  */
 export type ParameterType =
-  "text" | "digits" | "queueName" | "int" | "bytes" | "receiptHandle" | "deadLetterPolicy" | "attributes"
+  | "text"
+  | "digits"
+  | "queueName"
+  | "topicName"
+  | "subscriptionName"
+  | "key"
+  | "word"
+  | "int"
+  | "bytes"
+  | "receiptHandle"
+  | "deadLetterPolicy"
+  | "attributes"
 
 /** One parameter of an action. */
 export type ParameterRow = Readonly<{
@@ -34,6 +49,10 @@ export type ParameterRow = Readonly<{
   isArray?: true
   /** An array whose numbers are those of this other array; elements may be left out. */
   alignedWith?: string
+  /** Fewer than 16 elements of an array; more: this error. */
+  atMost?: Readonly<{ count: number; error: ErrorName }>
+  words?: readonly string[]
+  unknownWord?: ErrorName
   /** Range of a number, or of a length; its unit is the parameter's. */
   limit?: LimitRow
   /** Value of an `int` that is not given. */
@@ -405,6 +424,8 @@ export const ACTIONS = {
     parameters: { queueName, receiptHandle: { ...receiptHandle, isArray: true } },
     reply: { errorList: "list?" },
   },
+
+  ...TOPIC_ACTIONS,
 
   // --- OpenCMQ's own ------------------------------------------------------------------------------------
   ChangeMessageVisibility: {

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { ACTION_NAMES } from "./actions.ts"
+import { ACTION_NAMES, actionRow } from "./actions.ts"
 import type { ActionName } from "./actions.ts"
 import { encodeReceiptHandle } from "./receipt-handle.ts"
 import { readCommonParameters, readParameters } from "./read-parameters.ts"
@@ -82,11 +82,41 @@ test("a queue cannot be its own dead letter queue, in any case", () => {
 
 test("a missing or malformed queue name", () => {
   for (const action of ACTION_NAMES) {
-    if (action === "ListQueue" || action === "GetClusterStatus" || action === "ListDeadLetterSourceQueues") continue
+    if (!("queueName" in actionRow(action).parameters)) continue
     expect(refusal(action, { queueName: "" }), action).toBe("parameterMissing queueName")
     expect(refusal(action, { queueName: "9" }), action).toBe("queueNameInvalid")
   }
   expect(refusal("ListDeadLetterSourceQueues", {})).toBe("parameterMissing deadLetterQueueName")
+})
+
+test("topics: names, tags, keys, words and endpoints", () => {
+  const subscribe = { topicName: "t", subscriptionName: "s", protocol: "queue", endpoint: "q" }
+  expect(refusal("CreateTopic", { topicName: "9" })).toBe("topicNameInvalid")
+  expect(refusal("CreateTopic", { topicName: "t", filterType: "3" })).toBe("parameterOutOfRange filterType")
+  expect(refusal("Unsubscribe", { topicName: "t", subscriptionName: "9" })).toBe("subscriptionNameInvalid")
+  expect(refusal("Subscribe", { ...subscribe, protocol: "ftp" })).toBe("protocolUndefined protocol")
+  expect(refusal("Subscribe", { ...subscribe, endpoint: "9" })).toBe("endpointIllegal")
+  const http = { ...subscribe, protocol: "HTTP" }
+  expect(refusal("Subscribe", { ...http, endpoint: "http://a b" })).toBe("endpointHasBlanks")
+  expect(refusal("Subscribe", { ...http, endpoint: "ftp://a" })).toBe("endpointInvalid")
+  expect(refusal("Subscribe", { ...http, endpoint: "http://" })).toBe("endpointInvalid")
+  expect(refusal("Subscribe", { ...http, endpoint: "http://u:p@a/" })).toBe("endpointInvalid")
+  expect(refusal("Subscribe", { ...http, endpoint: "http://a/", notifyStrategy: "x" })).toMatch(/^notifyStrategyUndef/)
+  const six = Object.fromEntries(Array.from({ length: 6 }, (_, index) => [String(index), "a"]))
+  const indexed = (name: string) => Object.fromEntries(Object.entries(six).map(([n, v]) => [`${name}.${n}`, v]))
+  expect(refusal("Subscribe", { ...subscribe, ...indexed("filterTag") })).toBe("tooManyFilterTags")
+  expect(refusal("Subscribe", { ...subscribe, ...indexed("bindingKey") })).toBe("tooManyBindingKeys")
+  const publish = { topicName: "t", msgBody: "m" }
+  expect(refusal("PublishMessage", { ...publish, ...indexed("msgTag") })).toBe("tooManyMessageTags")
+  expect(refusal("PublishMessage", { ...publish, routingKey: "a".repeat(65) })).toBe("parameterOutOfRange routingKey")
+  expect(refusal("PublishMessage", { ...publish, routingKey: ".".repeat(16) })).toBe("tooManyDelimiters")
+  expect(read("PublishMessage", { ...publish, routingKey: "", "msgTag.1": "red" })).toEqual({
+    ok: true,
+    value: { topicName: "t", msgBody: Buffer.from("m"), msgTag: ["red"] },
+  })
+  expect(read("Subscribe", { ...http, endpoint: "http://a/", notifyContentFormat: "simplified" })).toMatchObject({
+    value: { protocol: "http", notifyContentFormat: "SIMPLIFIED" },
+  })
 })
 
 test("unknown parameters are ignored", () => {

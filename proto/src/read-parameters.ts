@@ -99,6 +99,14 @@ function readScalar(given: Given, row: ParameterRow): Reading<Scalar> {
       return readBytes(given, row)
     case "queueName":
       return isQueueName(given.text) ? accept(given.text) : refuse("queueNameInvalid")
+    case "topicName":
+      return isQueueName(given.text) ? accept(given.text) : refuse("topicNameInvalid")
+    case "subscriptionName":
+      return isQueueName(given.text) ? accept(given.text) : refuse("subscriptionNameInvalid")
+    case "key":
+      return readKey(given)
+    case "word":
+      return readWord(given, row)
     case "digits":
       return DIGITS_PATTERN.test(given.text) ? accept(given.text) : refuse("parameterTypeError", given.name)
     case "receiptHandle":
@@ -126,6 +134,17 @@ function readBytes({ text }: Given, row: ParameterRow): Reading<Uint8Array> {
   return accept(bytes)
 }
 
+function readKey({ name, text }: Given): Reading<string> {
+  if (!isWithin(LIMITS.routingKeyBytes, Buffer.byteLength(text, "utf8"))) return refuse("parameterOutOfRange", name)
+  const dots = text.split(".").length - 1
+  return isWithin(LIMITS.routingKeyDelimitersCount, dots) ? accept(text) : refuse("tooManyDelimiters")
+}
+
+function readWord({ name, text }: Given, row: ParameterRow): Reading<string> {
+  const word = row.words?.find((known) => known.toLowerCase() === text.toLowerCase())
+  return word === undefined ? refuse(row.unknownWord ?? "parameterOutOfRange", name) : accept(word)
+}
+
 function readHandle({ text }: Given, row: ParameterRow): Reading<string> {
   if (row.isArray === true || decodeReceiptHandle(text) !== undefined) return accept(text)
   return refuse("receiptHandleMalformed")
@@ -142,6 +161,7 @@ function readArray(name: string, row: ParameterRow, params: ParameterMap): Readi
   const range = readIndexRange(params, name)
   if (!range.ok) return range
   if (range.value.count === 0) return absent(name, row)
+  if (row.atMost !== undefined && range.value.count > row.atMost.count) return refuse(row.atMost.error)
   return readElements(name, row, { params, range: range.value })
 }
 
@@ -183,8 +203,16 @@ function readElements(
   return totalBytes > LIMITS.batchBodyBytes.max ? refuse("batchTooLarge") : accept(list)
 }
 
+/** An address is looked at again, and more closely, before each push. */
+function checkEndpoint({ protocol, endpoint }: ActionParameters["Subscribe"]): Refused | undefined {
+  if (protocol === "queue") return isQueueName(endpoint) ? undefined : refuse("endpointIllegal")
+  if (/\s/.test(endpoint)) return refuse("endpointHasBlanks")
+  return /^http:\/\/[^/?#@]+([/?#]|$)/i.test(endpoint) ? undefined : refuse("endpointInvalid")
+}
+
 /** Rules between parameters of one request. With SetQueueAttributes the machine compares with what it has. */
 function crossCheck(action: ActionName, values: Values): Refused | undefined {
+  if (action === "Subscribe") return checkEndpoint(values as unknown as ActionParameters["Subscribe"])
   if (action !== "CreateQueue" && action !== "SetQueueAttributes") return undefined
   const { msgRetentionSeconds, rewindSeconds, deadLetterPolicy, queueName } = values as unknown as Partial<
     ActionParameters["CreateQueue"]

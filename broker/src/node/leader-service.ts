@@ -6,30 +6,18 @@
  * queue) is confirmed by a ReadIndex round first, so that a deposed leader cannot lie.
  */
 import type { QueueId } from "../core/queue/command.ts"
-import type { Outcome, ReceivedMessages } from "../core/queue/outcome.ts"
+import type { ReceivedMessages } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
-import type { AdminCommand, EntryBuilder } from "../codec/command-codec.ts"
 import type { ErrorName } from "@opencmq/proto"
 import type { Clock } from "../ports.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
-import type { ProposalFailure } from "./proposals.ts"
-import type { DeliveredMessage, Handle, QueueStatus, Reply, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
+import type { DeliveredMessage, Handle, QueueStatus, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
 import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
-
-/** Certainly not applied; worth another try somewhere. */
-export const RETRY = Symbol("retry")
-
-export interface LeaderCall<T> {
-  /** Monotonic milliseconds at which the caller stops waiting. */
-  readonly deadlineMs: number
-  /** Exactly once. */
-  readonly done: (result: Reply<T> | typeof RETRY) => void
-  /** Set by the service while a long poll waits; the router calls it when the client has gone. */
-  cancel: (() => void) | undefined
-}
+import { failureReply, nothing, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
+import { TopicService, type Handlers } from "./topic-service.ts"
 
 export interface LeaderServiceParts {
   readonly replica: SetReplica
@@ -39,39 +27,40 @@ export interface LeaderServiceParts {
   readonly sendRefusal: () => ErrorName | undefined
 }
 
-type Handlers = {
-  readonly [K in Exclude<UseCaseName, "clusterStatus">]: (request: RequestOf<K>, call: LeaderCall<ValueOf<K>>) => void
-}
+/** Use cases that the leader does; `clusterStatus` is every node's own. */
+export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus">
 
 export class LeaderService {
   readonly #replica: SetReplica
+  readonly #access: SetAccess
   readonly #clock: Clock
   readonly #metrics: NodeMetrics
   readonly #sendRefusal: () => ErrorName | undefined
   readonly #polls = new LongPolls()
   #isEnding = false
-  readonly #handlers: Handlers = {
+  readonly #topics: TopicService
+  readonly #handlers: Handlers<Exclude<LeaderUseCase, keyof TopicService["handlers"]>> = {
     createQueue: (request, call) => {
-      this.#change({ kind: "createQueue", ...request }, call, (outcome) => ({
+      this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
         queueId: this.#queueIdText(outcome.queueId),
       }))
     },
     setQueueAttributes: (request, call) => {
-      this.#change({ kind: "setQueueAttributes", ...request }, call, (outcome) => ({
+      this.#access.change({ kind: "setQueueAttributes", ...request }, call, (outcome) => ({
         queueId: this.#queueIdText(outcome.queueId),
       }))
     },
     deleteQueue: (request, call) => {
-      this.#change({ kind: "deleteQueue", ...request }, call, nothing)
+      this.#access.change({ kind: "deleteQueue", ...request }, call, nothing)
     },
     clearQueue: (request, call) => {
-      this.#change({ kind: "clearQueue", ...request }, call, (outcome) => ({ count: outcome.count }))
+      this.#access.change({ kind: "clearQueue", ...request }, call, (outcome) => ({ count: outcome.count }))
     },
     rewindQueue: (request, call) => {
-      this.#change({ kind: "rewindQueue", ...request }, call, (outcome) => ({ count: outcome.count }))
+      this.#access.change({ kind: "rewindQueue", ...request }, call, (outcome) => ({ count: outcome.count }))
     },
     unbindDeadLetterQueue: (request, call) => {
-      this.#change({ kind: "unbindDeadLetterQueue", ...request }, call, nothing)
+      this.#access.change({ kind: "unbindDeadLetterQueue", ...request }, call, nothing)
     },
     getQueueAttributes: (request, call) => {
       this.#readQueue(request.queueName, call, (queueId) => {
@@ -79,7 +68,7 @@ export class LeaderService {
       })
     },
     listQueues: (request, call) => {
-      this.#read(call, () => {
+      this.#access.read(call, () => {
         call.done({ ok: true, value: this.#queuePage(this.#machine.listQueues(request)) })
       })
     },
@@ -106,11 +95,16 @@ export class LeaderService {
     },
   }
 
+  readonly #all: Handlers<LeaderUseCase>
+
   constructor(parts: LeaderServiceParts) {
     this.#replica = parts.replica
     this.#clock = parts.clock
     this.#metrics = parts.metrics
     this.#sendRefusal = parts.sendRefusal
+    this.#access = new SetAccess(parts.replica)
+    this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
+    this.#all = { ...this.#handlers, ...this.#topics.handlers }
   }
 
   get longPollCount(): number {
@@ -121,12 +115,8 @@ export class LeaderService {
     return this.#polls.countOf(queueId)
   }
 
-  execute<K extends Exclude<UseCaseName, "clusterStatus">>(
-    name: K,
-    request: RequestOf<K>,
-    call: LeaderCall<ValueOf<K>>,
-  ): void {
-    this.#handlers[name](request, call)
+  execute<K extends LeaderUseCase>(name: K, request: RequestOf<K>, call: LeaderCall<ValueOf<K>>): void {
+    this.#all[name](request, call)
   }
 
   /** Entries were applied: these queues may have messages for waiting polls. */
@@ -158,44 +148,8 @@ export class LeaderService {
 
   // ------------------------------------------------------------------------------------------ administration
 
-  #change<T>(command: AdminCommand, call: LeaderCall<T>, value: (outcome: Outcome) => T): void {
-    this.#propose(
-      (builder) => {
-        builder.addAdmin(command)
-      },
-      call,
-      (outcome) => ({ ok: true, value: value(outcome) }),
-    )
-  }
-
-  #propose<T>(
-    append: (builder: EntryBuilder) => void,
-    call: LeaderCall<T>,
-    reply: (outcome: Outcome) => Reply<T> | undefined,
-  ): void {
-    this.#replica.propose(append, (outcome, failure) => {
-      if (outcome === undefined) {
-        call.done(failureReply(failure ?? "unknown"))
-        return
-      }
-      if (outcome.refusal !== undefined) {
-        call.done(refused(outcome.refusal))
-        return
-      }
-      const answer = reply(outcome)
-      if (answer !== undefined) call.done(answer)
-    })
-  }
-
-  #read<T>(call: LeaderCall<T>, run: () => void): void {
-    this.#replica.confirmRead((confirmed) => {
-      if (confirmed && this.#replica.leaderReady) run()
-      else call.done(RETRY)
-    })
-  }
-
   #readQueue<T>(queueName: string, call: LeaderCall<T>, run: (queueId: QueueId) => void): void {
-    this.#read(call, () => {
+    this.#access.read(call, () => {
       const queueId = this.#machine.findQueue(queueName)
       if (queueId === undefined) call.done(refused("queueNotFound"))
       else run(queueId)
@@ -218,7 +172,7 @@ export class LeaderService {
       return
     }
     this.#withQueue(request.queueName, call, (queueId) => {
-      this.#propose(
+      this.#access.propose(
         (builder) => {
           builder.addSend({ queueId, messages: request.messages })
         },
@@ -330,7 +284,7 @@ export class LeaderService {
 
   #delete(request: RequestOf<"deleteMessages">, call: LeaderCall<ValueOf<"deleteMessages">>): void {
     this.#withQueue(request.queueName, call, (queueId) => {
-      this.#propose(
+      this.#access.propose(
         (builder) => {
           builder.addDelete({ queueId, handles: request.handles })
         },
@@ -347,7 +301,7 @@ export class LeaderService {
   #changeVisibility(request: RequestOf<"changeVisibility">, call: LeaderCall<ValueOf<"changeVisibility">>): void {
     const { handles, visibilityTimeoutMs } = request
     this.#withQueue(request.queueName, call, (queueId) => {
-      this.#propose(
+      this.#access.propose(
         (builder) => {
           builder.addChangeVisibility({ queueId, handles, visibilityTimeoutMs })
         },
@@ -421,31 +375,6 @@ interface PendingReceive {
   readonly call: LeaderCall<ValueOf<"receiveMessages">>
   /** Monotonic milliseconds. */
   readonly pollUntilMs: number
-}
-
-function nothing(): Record<string, never> {
-  return {}
-}
-
-function refused(error: ErrorName): {
-  readonly ok: false
-  readonly error: ErrorName
-  readonly args: readonly string[]
-} {
-  return { ok: false, error, args: [] }
-}
-
-function failureReply(failure: ProposalFailure): ReturnType<typeof refused> | typeof RETRY {
-  switch (failure) {
-    case "notLeader":
-    case "transferring":
-    case "overwritten":
-      return RETRY
-    case "overloaded":
-      return refused("overloaded")
-    case "unknown":
-      return refused("unknownOutcome")
-  }
 }
 
 function copyReceived(received: ReceivedMessages): ReceivedMessages {

@@ -1,6 +1,6 @@
 /** From positions and log records to what a face shows of a message. Pure. */
 import { encodeMessageId, encodeReceiptHandle } from "@opencmq/proto"
-import type { QueueId } from "../core/queue/command.ts"
+import type { QueueId, SubscriptionId, TopicId } from "../core/queue/command.ts"
 import type { Provenance, ReceivedMessages, SentMessages } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { PeekedMessages } from "../core/queue/queue-reads.ts"
@@ -21,8 +21,20 @@ export interface RecordAt {
 
 /** CMQ's `queue-xxxxxxxx`: an id that shows nothing of how many queues there were. */
 export function queueIdText(setId: number, queueId: QueueId): string {
-  const mixed = Math.imul(queueId + setId * 0x01000193, 0x9e3779b1) >>> 0
-  return `queue-${mixed.toString(16).padStart(8, "0")}`
+  return `queue-${mixedId(setId, queueId)}`
+}
+
+export function topicIdText(setId: number, topicId: TopicId): string {
+  return `topic-${mixedId(setId, topicId)}`
+}
+
+export function subscriptionIdText(setId: number, subscriptionId: SubscriptionId): string {
+  return `subsc-${mixedId(setId, subscriptionId)}`
+}
+
+function mixedId(setId: number, id: number): string {
+  const mixed = Math.imul(id + setId * 0x01000193, 0x9e3779b1) >>> 0
+  return mixed.toString(16).padStart(8, "0")
 }
 
 export function sentMessageIds(setId: number, sent: SentMessages): { msgIds: string[]; duplicates: boolean[] } {

@@ -32,6 +32,12 @@ export const METRICS = {
     help: "Messages stored and acknowledged.",
     labels: [],
   },
+  topicPublished: {
+    name: "opencmq_topic_published_total",
+    kind: "counter",
+    help: "Messages published to topics and acknowledged.",
+    labels: [],
+  },
   messagesReceived: {
     name: "opencmq_messages_received_total",
     kind: "counter",

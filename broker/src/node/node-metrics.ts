@@ -4,6 +4,7 @@ import type { OutgoingMessage, DeliveredMessage } from "./service-types.ts"
 
 export class NodeMetrics {
   readonly #sent: Counter
+  readonly #published: Counter
   readonly #received: Counter
   readonly #redelivered: Counter
   readonly #deleted: Counter
@@ -17,6 +18,7 @@ export class NodeMetrics {
 
   constructor(metrics: Metrics) {
     this.#sent = metrics.counter("messagesSent")
+    this.#published = metrics.counter("topicPublished")
     this.#received = metrics.counter("messagesReceived")
     this.#redelivered = metrics.counter("messagesRedelivered")
     this.#deleted = metrics.counter("messagesDeleted")
@@ -36,6 +38,12 @@ export class NodeMetrics {
       else this.#size.observe(messages[i]?.body.length ?? 0)
     }
     this.#sent.add(messages.length - duplicateCount)
+    if (duplicateCount > 0) this.#deduplicated.add(duplicateCount)
+  }
+
+  messagesPublished(duplicates: readonly boolean[]): void {
+    const duplicateCount = duplicates.filter((isDuplicate) => isDuplicate).length
+    this.#published.add(duplicates.length - duplicateCount)
     if (duplicateCount > 0) this.#deduplicated.add(duplicateCount)
   }
 

@@ -12,7 +12,8 @@ import type {
 import { decodeValue, encodeValue } from "../codec/value-codec.ts"
 import type { Logger, PeerTransport } from "../ports.ts"
 import type { Entry } from "../core/raft/types.ts"
-import type { ForwardedCall, LeaderUseCase } from "./request-router.ts"
+import type { LeaderUseCase } from "./leader-service.ts"
+import type { ForwardedCall } from "./request-router.ts"
 import type { Reply } from "./service-types.ts"
 
 export interface PeerLinkUser {

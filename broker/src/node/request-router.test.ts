@@ -2,7 +2,8 @@ import { expect, test } from "vitest"
 import type { ErrorName } from "@opencmq/proto"
 import { RequestRouter } from "./request-router.ts"
 import type { ForwardedCall, RouterParts } from "./request-router.ts"
-import type { LeaderCall, LeaderService } from "./leader-service.ts"
+import type { LeaderService } from "./leader-service.ts"
+import type { LeaderCall } from "./set-access.ts"
 import type { Reply, RequestContext, RequestOf, ValueOf } from "./service-types.ts"
 
 const LEADER = 2

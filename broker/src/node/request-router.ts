@@ -10,12 +10,10 @@ import type { ErrorName } from "@opencmq/proto"
 import type { NodeId } from "../core/raft/types.ts"
 import type { Clock, Timers } from "../ports.ts"
 import { DeadlineList } from "./deadline-list.ts"
-import { RETRY } from "./leader-service.ts"
-import type { LeaderCall, LeaderService } from "./leader-service.ts"
+import type { LeaderService, LeaderUseCase } from "./leader-service.ts"
+import { RETRY } from "./set-access.ts"
+import type { LeaderCall } from "./set-access.ts"
 import type { ClusterStatus, Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
-
-/** Use cases that the leader does; `clusterStatus` is every node's own. */
-export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus">
 
 export interface ForwardedCall {
   readonly callId: number
@@ -76,6 +74,12 @@ const REPEATABLE: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "setQueueAttributes",
   "clearQueue",
   "unbindDeadLetterQueue",
+  "getTopicAttributes",
+  "listTopics",
+  "getSubscriptionAttributes",
+  "listSubscriptions",
+  "setTopicAttributes",
+  "setSubscriptionAttributes",
 ])
 
 const READ_ONLY: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
@@ -83,6 +87,10 @@ const READ_ONLY: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "listQueues",
   "listDeadLetterSources",
   "peekMessages",
+  "getTopicAttributes",
+  "listTopics",
+  "getSubscriptionAttributes",
+  "listSubscriptions",
 ])
 
 export class RequestRouter {

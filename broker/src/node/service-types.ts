@@ -5,7 +5,14 @@
  * values, so a face never knows which node did the work. Times are Unix milliseconds, lengths of time milliseconds.
  */
 import type { ErrorName } from "@opencmq/proto"
-import type { QueueAttributes, SetQueueAttributes } from "../core/queue/command.ts"
+import type {
+  Endpoint,
+  QueueAttributes,
+  SetQueueAttributes,
+  SetTopicAttributes,
+  SubscriptionAttributes,
+  TopicAttributes,
+} from "../core/queue/command.ts"
 import type { Provenance } from "../core/queue/outcome.ts"
 
 export interface MessageAttribute {
@@ -20,6 +27,12 @@ export interface OutgoingMessage {
   /** 1 to 128 bytes; "" = none. */
   readonly clientMessageId: string
   readonly attributes: readonly MessageAttribute[]
+}
+
+export interface PublishedMessage extends Omit<OutgoingMessage, "delayMs"> {
+  readonly tags: readonly string[]
+  /** "" = none. */
+  readonly routingKey: string
 }
 
 /** A receipt handle taken apart; the text form is in `@opencmq/proto`. */
@@ -64,6 +77,57 @@ export interface QueueStatus {
   readonly rewindableCount: number
   /** Enqueue time of the oldest message not yet deleted; 0 when there is none. */
   readonly oldestUnconsumedAtMs: number
+}
+
+export interface TopicStatus {
+  readonly topicName: string
+  readonly topicId: string
+  readonly attributes: TopicAttributes
+  readonly createdAtMs: number
+  readonly modifiedAtMs: number
+  /** Messages that wait for the subscription that is furthest behind. */
+  readonly waitingCount: number
+  readonly subscriptionCount: number
+  readonly publishedCount: number
+  /** Wanted by no subscription. */
+  readonly unmatchedCount: number
+}
+
+export interface SubscriptionStatus {
+  readonly topicName: string
+  readonly topicId: string
+  readonly subscriptionName: string
+  readonly subscriptionId: string
+  readonly endpoint: Endpoint
+  readonly attributes: SubscriptionAttributes
+  readonly createdAtMs: number
+  readonly modifiedAtMs: number
+  readonly waitingCount: number
+  readonly deliveredCount: number
+  readonly droppedCount: number
+  /** Failures of the oldest waiting message. */
+  readonly failureCount: number
+  /** 0 = at once. */
+  readonly nextAttemptAtMs: number
+}
+
+export interface TopicPage {
+  readonly totalCount: number
+  readonly topics: readonly { readonly topicId: string; readonly topicName: string }[]
+}
+
+export interface SubscriptionPage {
+  readonly totalCount: number
+  readonly subscriptions: readonly {
+    readonly subscriptionId: string
+    readonly subscriptionName: string
+    readonly endpoint: Endpoint
+  }[]
+}
+
+interface OfSubscription {
+  readonly topicName: string
+  readonly subscriptionName: string
 }
 
 export interface QueuePage {
@@ -136,6 +200,37 @@ export interface UseCases {
   peekMessages: [
     { readonly queueName: string; readonly maxCount: number; readonly fromSequence: number },
     { readonly messages: readonly PeekedMessage[] },
+  ]
+  createTopic: [{ readonly topicName: string; readonly attributes: TopicAttributes }, { readonly topicId: string }]
+  setTopicAttributes: [
+    { readonly topicName: string; readonly change: SetTopicAttributes["change"] },
+    { readonly topicId: string },
+  ]
+  deleteTopic: [{ readonly topicName: string }, Nothing]
+  getTopicAttributes: [{ readonly topicName: string }, TopicStatus]
+  listTopics: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, TopicPage]
+  publishMessages: [
+    { readonly topicName: string; readonly messages: readonly PublishedMessage[] },
+    {
+      readonly msgIds: readonly string[]
+      readonly duplicates: readonly boolean[]
+      /** Subscriptions that want them, all messages together; 0 = nobody does. */
+      readonly deliveryCount: number
+    },
+  ]
+  subscribe: [
+    OfSubscription & { readonly endpoint: Endpoint; readonly attributes: SubscriptionAttributes },
+    { readonly subscriptionId: string },
+  ]
+  setSubscriptionAttributes: [
+    OfSubscription & { readonly change: Partial<SubscriptionAttributes> },
+    { readonly subscriptionId: string },
+  ]
+  unsubscribe: [OfSubscription, Nothing]
+  getSubscriptionAttributes: [OfSubscription, SubscriptionStatus]
+  listSubscriptions: [
+    { readonly topicName: string; readonly searchWord: string; readonly offset: number; readonly limit: number },
+    SubscriptionPage,
   ]
   clusterStatus: [Nothing, ClusterStatus]
 }

@@ -1,5 +1,5 @@
 /**
- * Two CMQ clients from npm that nobody here wrote, through every queue action (cmq-api.md §7): qcloudapi-sdk unchanged,
+ * Two CMQ clients from npm that nobody here wrote, through every queue, topic and subscription action (cmq-api.md §7): qcloudapi-sdk unchanged,
  * cmq-sdk with nothing but its hard-wired host and scheme replaced.
  */
 import { createRequire } from "node:module"
@@ -79,6 +79,19 @@ const METHODS: Readonly<Record<string, string>> = {
   BatchReceiveMessage: "batchReceiveMessage",
   DeleteMessage: "deleteMessage",
   BatchDeleteMessage: "batchDeleteMessage",
+  CreateTopic: "createTopic",
+  SetTopicAttributes: "setTopicAttributes",
+  ListTopic: "listTopic",
+  GetTopicAttributes: "getTopicAttributes",
+  DeleteTopic: "deleteTopic",
+  PublishMessage: "publishMessage",
+  BatchPublishMessage: "batchPublishMessage",
+  Subscribe: "subscribe",
+  Unsubscribe: "unsubscribe",
+  ListSubscriptionByTopic: "listSubscriptionByTopic",
+  GetSubscriptionAttributes: "getSubscriptionAttributes",
+  SetSubscriptionAttributes: "setSubscriptionAttributes",
+  ClearSubscriptionFilterTags: "clearSubscriptionFilterTags",
 }
 
 function cmqSdk(port: number, options: Fields): (action: string, params?: Fields) => Promise<Reply> {
@@ -158,6 +171,46 @@ describe.each(SERVERS)("over %s", (server) => {
     expect(await ok("GetQueueAttributes", { queueName })).toMatchObject({ activeMsgNum: 13 })
     await ok("DeleteQueue", { queueName })
     expect(await call("GetQueueAttributes", { queueName })).toMatchObject({ code: 4440 })
+  })
+
+  test.each(CLIENTS)("$client runs every topic and subscription action", async ({ client, open, options }) => {
+    const call = open(face.port, options)
+    const ok = async (action: string, params: Fields): Promise<Reply> => {
+      const reply = await call(action, params)
+      expect(reply, `${action}: ${JSON.stringify(reply)}`).toMatchObject({ code: 0, message: "" })
+      return reply
+    }
+    const name = `topic-${client.replaceAll(/[^A-Za-z0-9]+/g, "-")}`
+    const topic = { topicName: name }
+    const subscription = { ...topic, subscriptionName: "inbox" }
+    await ok("CreateQueue", { queueName: name })
+    expect(await ok("CreateTopic", topic)).toMatchObject({ topicId: ANY_STRING })
+    await ok("SetTopicAttributes", { ...topic, maxMsgSize: 2048 })
+    expect(await ok("GetTopicAttributes", topic)).toMatchObject({ maxMsgSize: 2048, filterType: 1 })
+    expect(await ok("ListTopic", { searchWord: name, offset: 0, limit: 10 })).toMatchObject({ totalCount: 1 })
+    const endpoint = { protocol: "queue", endpoint: name, notifyContentFormat: "SIMPLIFIED" }
+    await ok("Subscribe", { ...subscription, ...endpoint, filterTag: ["red", "blue"] })
+    expect(await ok("ListSubscriptionByTopic", topic)).toMatchObject({ totalCount: 1 })
+    const red = await ok("PublishMessage", { ...topic, msgBody: "@red", msgTag: ["red"] })
+    await ok("PublishMessage", { ...topic, msgBody: "green", msgTag: ["green"] })
+    await ok("BatchPublishMessage", { ...topic, msgBody: ["one", "two"], msgTag: ["blue"] })
+    await ok("SetSubscriptionAttributes", { ...subscription, notifyStrategy: "BACKOFF_RETRY" })
+    expect(await ok("GetSubscriptionAttributes", subscription)).toMatchObject({
+      notifyStrategy: "BACKOFF_RETRY",
+      filterTag: ["red", "blue"],
+      msgCount: 0,
+    })
+    await ok("ClearSubscriptionFilterTags", subscription)
+    await ok("PublishMessage", { ...topic, msgBody: "plain" })
+    const list = await ok("BatchReceiveMessage", { queueName: name, numOfMsg: 16 })
+    const messages = list["msgInfoList"] as { msgId: string; msgBody: string }[]
+    expect(messages.map(({ msgBody }) => msgBody)).toEqual(["@red", "one", "two", "plain"])
+    expect(messages[0]?.msgId).toBe(red["msgId"])
+    expect(await call("DeleteTopic", topic)).toMatchObject({ code: 4000 })
+    await ok("Unsubscribe", subscription)
+    expect(await call("PublishMessage", { ...topic, msgBody: "x" })).toMatchObject({ code: 6030 })
+    await ok("DeleteTopic", topic)
+    expect(await call("GetTopicAttributes", topic)).toMatchObject({ code: 4440 })
   })
 
   test("qcloudapi-sdk runs the actions that cmq-sdk does not know", async () => {

@@ -22,6 +22,8 @@ import type {
   UseCaseName,
   ValueOf,
 } from "../../src/node/service-types.ts"
+import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
+import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
 
 type Call<K extends UseCaseName> = {
   readonly context: RequestContext
@@ -182,9 +184,63 @@ export class LocalBroker implements BrokerService {
         call.done({ ok: true, value: { messages } })
       })
     },
+    ...this.#topicUseCases(),
     clusterStatus: (_request, call) => {
       call.done({ ok: true, value: this.#clusterStatus() })
     },
+  }
+
+  // ---------------------------------------------------------------------------------------- topics
+
+  /** The node's own service, over this machine. */
+  #topicUseCases(): Pick<UseCaseTable, keyof TopicService["handlers"]> {
+    const { handlers } = new TopicService({
+      access: this.#topicAccess(),
+      metrics: { messagesPublished: () => undefined },
+      sendRefusal: () => undefined,
+    })
+    const adapted = Object.entries(handlers).map(([name, handle]) => {
+      const run = (request: never, call: Call<never>): void => {
+        const done = (reply: Reply<never> | typeof RETRY): void => {
+          if (reply !== RETRY) call.done(reply)
+        }
+        ;(handle as unknown as (request: never, call: LeaderCall<never>) => void)(request, {
+          deadlineMs: Number.POSITIVE_INFINITY,
+          done,
+          cancel: undefined,
+        })
+      }
+      return [name, run]
+    })
+    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof TopicService["handlers"]>
+  }
+
+  #topicAccess(): TopicAccess {
+    const propose: TopicAccess["propose"] = (append, call, reply) => {
+      const outcome = this.#apply(append)
+      const { refusal } = outcome
+      const answer = refusal === undefined ? reply(outcome) : ({ ok: false, error: refusal, args: [] } as const)
+      if (answer !== undefined) call.done(answer)
+      this.#wake()
+    }
+    return {
+      setId: SET_ID,
+      machine: this.#machine,
+      propose,
+      change: (command, call, value) => {
+        propose(
+          (builder) => {
+            builder.addAdmin(command)
+          },
+          call,
+          (outcome) => ({ ok: true, value: value(outcome) }),
+        )
+      },
+      read: (_call, run) => {
+        this.#expire()
+        run()
+      },
+    }
   }
 
   // ---------------------------------------------------------------------------------------- receiving

@@ -17,6 +17,7 @@ import type {
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
 import type { Refusal } from "./error-reply.ts"
+import { TOPIC_TABLE } from "./topic-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
 
 /** How each action is carried out. */
@@ -97,6 +98,8 @@ export const ACTION_TABLE: ActionTable = {
     if (handles.length === 0) call.answer(deleteRefusal(receiptHandle, () => true))
     else call.execute("deleteMessages", { queueName, handles }, answerBatchDeleted)
   },
+
+  ...TOPIC_TABLE,
 
   // --- OpenCMQ's own ------------------------------------------------------------------------------------
   ChangeMessageVisibility: (call) => {

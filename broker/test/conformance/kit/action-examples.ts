@@ -4,6 +4,7 @@
  */
 import type { ActionName, ErrorName } from "@opencmq/proto"
 import type { Params } from "./client.ts"
+import { TOPIC_ERRORS, TOPIC_EXAMPLES } from "./topic-examples.ts"
 
 export interface ActionExample {
   readonly action: ActionName
@@ -143,6 +144,7 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
   },
   { action: "UnbindDeadLetterQueue", params: { queueName: "orders" }, reply: { ...OK, queueId: "queue-9e3779b1" } },
   { action: "DeleteQueue", params: { queueName: "orders" }, reply: OK },
+  ...TOPIC_EXAMPLES,
   {
     action: "GetClusterStatus",
     params: {},
@@ -220,5 +222,6 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   ],
   ChangeMessageVisibility: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
   PeekMessage: QUEUE_ERRORS,
+  ...TOPIC_ERRORS,
   GetClusterStatus: [],
 }
