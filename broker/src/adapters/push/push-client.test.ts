@@ -10,8 +10,9 @@ import type { Timers } from "../../ports.ts"
 import { NodeTimers } from "../system/node-timers.ts"
 import { readAllowList } from "./allow-list.ts"
 import { readEndpoint } from "./endpoint.ts"
+import type { ResolveHost } from "./host-lookups.ts"
 import { PushClient } from "./push-client.ts"
-import type { PushClientOptions, ResolveHost } from "./push-client.ts"
+import type { PushClientOptions } from "./push-client.ts"
 import type { PushOutcome, PushRequest } from "./push-exchange.ts"
 import { writePush } from "./push-message.ts"
 
@@ -104,6 +105,8 @@ class Receiver {
         answer(message, response)
       })
     })
+    // Longer than any test: whoever closes a connection, it is not this timer.
+    this.#server.keepAliveTimeout = 600_000
     this.#server.on("connection", (socket) => {
       this.connectionCount += 1
       this.openCount += 1
@@ -220,13 +223,15 @@ describe("what is sent", () => {
     expect(pusher.runningCount).toBe(0)
   })
 
-  test("reuses a connection to the same address, and survives its end", async () => {
+  test("reuses a connection to the same address, and leaves no timer behind", async () => {
     const receiver = await new Receiver((_, response) => response.end("ok")).listen()
-    const pusher = client({ resolveHost: resolver(["127.0.0.1"]).resolveHost })
+    const timers = new HandTimers()
+    const pusher = client({ resolveHost: resolver(["127.0.0.1"]).resolveHost }, timers)
     for (const host of ["127.0.0.1", "127.0.0.1", "hooks.example"]) {
       expect(await pusher.push(request(receiver.url("/", host)))).toEqual(DELIVERED)
     }
     expect(receiver.connectionCount).toBe(1)
+    expect(timers.armedCount).toBe(0)
   })
 
   test("is sent again on a new connection when a used one turns out to be closed", async () => {
@@ -390,7 +395,7 @@ describe("an answer", () => {
       socket.pause()
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     })
-    const pusher = client()
+    const pusher = client({ idleTimeoutMs: 600_000 })
     expect(await pusher.push(request(url, { body: Buffer.alloc(32 * 1_024 * 1_024) }))).toEqual(DELIVERED)
     expect(pusher.idleSocketCount).toBe(0)
     for (const socket of sockets) socket.resume()
@@ -571,6 +576,32 @@ describe("limits", () => {
     expect(frugal.idleSocketCount).toBe(0)
   })
 
+  test("of names being resolved: pushes to one name wait for one answer, one name too many is busy", async () => {
+    const receiver = await new Receiver((_, response) => response.end("ok")).listen()
+    const answers = new Map<string, (addresses: readonly string[]) => void>()
+    const asked: string[] = []
+    const resolveHost: ResolveHost = (name) => {
+      asked.push(name)
+      return new Promise((resolve) => answers.set(name, resolve))
+    }
+    const timers = new HandTimers()
+    const pusher = client({ resolveHost, lookupsMax: 2, totalTimeoutMs: 88_000 }, timers)
+    const given = [pusher.push(request("http://one.example/")), pusher.push(request("http://one.example/"))]
+    timers.fire(88_000)
+    expect(await Promise.all(given)).toEqual([failure("timeout"), failure("timeout")])
+    const running = [pusher.push(request(receiver.url("/", "one.example")))]
+    running.push(pusher.push(request(receiver.url("/", "two.example"))))
+    expect(await pusher.push(request(receiver.url("/", "three.example")))).toEqual(failure("busy"))
+    expect(await pusher.push(request(receiver.url("/")))).toEqual(DELIVERED)
+    expect(asked).toEqual(["one.example", "two.example"])
+    for (const answer of answers.values()) answer(["127.0.0.1"])
+    expect(await Promise.all(running)).toEqual([DELIVERED, DELIVERED])
+    const again = pusher.push(request(receiver.url("/", "one.example")))
+    answers.get("one.example")?.(["10.0.0.1"])
+    expect(await again).toEqual(failure("forbidden"))
+    expect(asked).toEqual(["one.example", "two.example", "one.example"])
+  })
+
   test("of idle time end a connection", async () => {
     const receiver = await new Receiver((_, response) => response.end("ok")).listen()
     const pusher = client({ idleTimeoutMs: 20 })
@@ -586,7 +617,7 @@ describe("close", () => {
     const receiver = await new Receiver((_, response) => response.end("ok")).listen()
     const resolveHost: ResolveHost = (name) =>
       name === "never.example" ? new Promise(() => undefined) : Promise.resolve(["127.0.0.1"])
-    const pusher = client({ resolveHost })
+    const pusher = client({ resolveHost, idleTimeoutMs: 600_000 })
     expect(await pusher.push(request(receiver.url()))).toEqual(DELIVERED)
     await until("a connection is idle", () => pusher.idleSocketCount === 1)
     const outcomes = [pusher.push(request(silent.url)), pusher.push(request("http://never.example/"))]

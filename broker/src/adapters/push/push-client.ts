@@ -1,7 +1,7 @@
 /**
  * Sends pushes to where strangers want them, and to nowhere else (the rules are those of OWASP's SSRF pages):
  *
- * 1. a name is resolved once for each push, and every address of it must be allowed (address-guard.ts);
+ * 1. a name is resolved anew for each push, once, and every address of it must be allowed (address-guard.ts);
  * 2. the socket goes to an address that was just judged, while `Host` and the TLS name stay the endpoint's. A name that
  *    changes its mind meanwhile (DNS rebinding) changes nothing;
  * 3. no redirect is followed, no proxy is asked, nothing of an answer comes back but one of a few words;
@@ -13,13 +13,12 @@ import type { Timers } from "../../ports.ts"
 import { judgeAddresses } from "./address-guard.ts"
 import { NOTHING_ALLOWED } from "./allow-list.ts"
 import type { AllowList } from "./allow-list.ts"
+import { HostLookups } from "./host-lookups.ts"
+import type { ResolveHost } from "./host-lookups.ts"
 import { PinnedAgents } from "./pinned-agents.ts"
 import type { PinnedAgentsOptions } from "./pinned-agents.ts"
 import { exchange, failed } from "./push-exchange.ts"
 import type { ExchangeEnd, ExchangeLimits, PushFailure, PushOutcome, PushRequest } from "./push-exchange.ts"
-
-/** All addresses of a name, in the order in which they should be tried. May reject. */
-export type ResolveHost = (name: string) => Promise<readonly string[]>
 
 export interface PushClientOptions extends ExchangeLimits, PinnedAgentsOptions {
   readonly allowList: AllowList
@@ -28,6 +27,8 @@ export interface PushClientOptions extends ExchangeLimits, PinnedAgentsOptions {
    * is silent, at most half of them (libuv's "slow I/O"), so a dead DNS cannot stop the disk.
    */
   readonly resolveHost: ResolveHost
+  /** Names that are being resolved. A push to one name more is `busy`. */
+  readonly lookupsMax: number
   /** Resolving, connecting, sending and waiting for the status; the drain of the answer comes on top. */
   readonly totalTimeoutMs: number
   /** Pushes on their way, each with at most one socket. One more is `busy`. */
@@ -42,6 +43,7 @@ export interface PushClientOptions extends ExchangeLimits, PinnedAgentsOptions {
 export const PUSH_DEFAULTS: PushClientOptions = {
   allowList: NOTHING_ALLOWED,
   resolveHost: resolveBySystem,
+  lookupsMax: 64,
   totalTimeoutMs: 15_000,
   connectTimeoutMs: 5_000,
   drainTimeoutMs: 1_000,
@@ -61,6 +63,7 @@ export class PushClient {
   readonly #timers: Timers
   readonly #options: PushClientOptions
   readonly #agents: PinnedAgents
+  readonly #lookups: HostLookups
   readonly #running = new Set<AbortController>()
   readonly #runningPerHost = new Map<string, number>()
   #isClosed = false
@@ -70,6 +73,7 @@ export class PushClient {
     this.#timers = timers
     this.#options = { ...PUSH_DEFAULTS, ...options }
     this.#agents = new PinnedAgents(this.#options)
+    this.#lookups = new HostLookups(this.#options.resolveHost, this.#options.lookupsMax)
   }
 
   /** Pushes on their way. */
@@ -126,6 +130,7 @@ export class PushClient {
     const { endpoint } = request
     const addresses = endpoint.isAddress ? [endpoint.host] : await this.#resolve(endpoint.host, signal)
     if (signal.aborted) return failed(signal.reason as PushFailure)
+    if (addresses === undefined) return failed("busy")
     if (addresses.length === 0) return failed("unresolved")
     const verdict = judgeAddresses(endpoint, addresses, this.#options.allowList)
     if (verdict.kind === "forbidden") return failed("forbidden")
@@ -136,15 +141,17 @@ export class PushClient {
     return failed("unconnected")
   }
 
-  /** Empty when there is none, and when the push ended meanwhile. */
-  #resolve(name: string, signal: AbortSignal): Promise<readonly string[]> {
-    return new Promise((resolve) => {
+  /** Empty when there is none, and when the push ended meanwhile; undefined when too many are being resolved. */
+  async #resolve(name: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const lookup = this.#lookups.ask(name)
+    if (lookup === undefined) return undefined
+    const aborted = new Promise<readonly string[]>((resolve) => {
       const giveUp = (): void => {
         resolve([])
       }
       signal.addEventListener("abort", giveUp, { once: true })
-      this.#options.resolveHost(name).then(resolve, giveUp)
     })
+    return Promise.race([lookup, aborted])
   }
 
   async #sendTo(address: string, push: PushRequest, signal: AbortSignal): Promise<PushOutcome> {

@@ -22,7 +22,7 @@ import type { PushHeader } from "./push-message.ts"
 
 /** Why a push failed; one of these words and nothing of the answer, so that nobody can read other servers through us. */
 export type PushFailure =
-  /** So many pushes are on their way, to this host or altogether. Nothing was sent. */
+  /** So many pushes are on their way, to this host or altogether, or so many names are being resolved. Nothing was sent. */
   | "busy"
   /** The client was closed, before or meanwhile. */
   | "closed"
