@@ -221,3 +221,25 @@ export interface PeerEvents {
 }
 
 export type { Configuration, Entry, HardState, LogIndex, LogWrite, NodeId, SnapshotMeta, Term }
+
+/** One message on its way to a subscriber's address. */
+export interface OutgoingPush {
+  /** `http://...`; where it may lead is the transport's business. */
+  readonly url: string
+  /** Of this try, for the logs of both sides. */
+  readonly requestId: string
+  readonly topicName: string
+  readonly subscriptionName: string
+  readonly notifyContentFormat: "json" | "simplified"
+  readonly msgId: string
+  readonly body: Uint8Array
+  readonly tags: readonly string[]
+  /** Unix ms. */
+  readonly publishedAtMs: number
+}
+
+/** Sends messages to subscribers' addresses. */
+export interface PushTransport {
+  /** `done` exactly once, never before the call returns. Whatever went wrong: not delivered. */
+  push(push: OutgoingPush, done: (isDelivered: boolean) => void): void
+}

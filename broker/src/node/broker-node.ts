@@ -19,6 +19,7 @@ import type {
   LogStore,
   PeerEvents,
   PeerTransport,
+  PushTransport,
   Timers,
 } from "../ports.ts"
 import { Checkpointer } from "./checkpointer.ts"
@@ -33,6 +34,7 @@ import { NodeMetrics } from "./node-metrics.ts"
 import type { NodeOptions } from "./node-options.ts"
 import { PeerLink } from "./peer-link.ts"
 import type { Hello, PeerLinkUser } from "./peer-link.ts"
+import { Pusher } from "./pusher.ts"
 import { RequestRouter } from "./request-router.ts"
 import type {
   BrokerService,
@@ -59,6 +61,8 @@ export interface BrokerNodeParts {
   readonly checkpoint: CheckpointStore
   /** Peers may be met from this call on. */
   readonly connect: (events: PeerEvents) => PeerTransport
+  /** Where subscriptions' messages go. */
+  readonly pushTransport: PushTransport
   /** The node cannot go on (failed sync, unreadable checkpoint): the process must end with an error. Called once. */
   readonly fatal: (error: Error) => void
   /** Tests build their Rafts otherwise. */
@@ -115,6 +119,7 @@ export class BrokerNode implements BrokerService {
   readonly leader: LeaderService
   readonly checkpointer: Checkpointer
   readonly router: RequestRouter
+  readonly pusher: Pusher
   readonly #parts: BrokerNodeParts
   readonly #metrics: NodeMetrics
   readonly #sender: SnapshotSender
@@ -137,6 +142,19 @@ export class BrokerNode implements BrokerService {
     this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
     const send = this.link.send.bind(this.link)
     this.leader = new LeaderService({ replica, clock, metrics: this.#metrics, sendRefusal: () => this.#sendRefusal() })
+    this.pusher = new Pusher({
+      setId: options.setId,
+      transport: parts.pushTransport,
+      machine: () => replica.machine,
+      readRecords: (positions, done) => {
+        replica.log.readRecords(positions, done)
+      },
+      propose: (append, done) => {
+        replica.propose(append, (outcome) => {
+          done(outcome !== undefined)
+        })
+      },
+    })
     this.router = new RequestRouter({
       nodeId: options.nodeId,
       clock,
@@ -314,7 +332,9 @@ export class BrokerNode implements BrokerService {
     const { role, term, leaderId } = this.replica.status
     this.#parts.logger.info({ role, term, leaderId, ready: this.replica.leaderReady }, "raft status")
     if (role === "candidate") this.#metrics.elections.add(1)
+    if (this.replica.leaderReady) this.pusher.start()
     if (role !== "leader") {
+      this.pusher.stop()
       this.leader.releasePolls()
       this.#sender.stopAll()
     }
@@ -327,7 +347,10 @@ export class BrokerNode implements BrokerService {
   applied(wakened: readonly QueueId[], entries: readonly Entry[]): void {
     let bytes = 0
     for (const entry of entries) bytes += entry.data.length
-    if (this.replica.leaderReady && wakened.length > 0) this.leader.wakePolls(wakened)
+    if (this.replica.leaderReady && wakened.length > 0) {
+      this.leader.wakePolls(wakened)
+      this.pusher.wake(wakened)
+    }
     this.checkpointer.applied(bytes)
   }
 
@@ -453,6 +476,7 @@ export class BrokerNode implements BrokerService {
     this.replica.tick()
     this.leader.expirePolls()
     this.router.tick()
+    this.pusher.tick()
     this.checkpointer.tick()
     this.repair.tick()
     this.#sender.tick()
@@ -462,7 +486,8 @@ export class BrokerNode implements BrokerService {
 
   /** Requests, repairs and transfers are looked after at each tick; consensus and the machine say when they are due. */
   #ticksUntilDue(): number {
-    const isBusy = this.router.inFlightCount > 0 || !this.repair.isWhole || this.#founding.isOpen || this.#stopping
+    const isAtWork = this.router.inFlightCount > 0 || this.pusher.laneCount > 0
+    const isBusy = isAtWork || !this.repair.isWhole || this.#founding.isOpen || this.#stopping
     if (isBusy) return 1
     const { tickMs } = this.#parts.options
     return Math.max(1, Math.min(this.replica.raft.ticksUntilDue(), Math.floor(this.replica.msUntilDeadline() / tickMs)))
