@@ -1,36 +1,23 @@
 import { execFile } from "node:child_process"
-import { readFileSync, readdirSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { expect, test } from "vitest"
 import { connection } from "./examples/connection.ts"
+import { EXAMPLES, README_BLOCKS, environmentOf, packageFolder, programOf } from "./test-support/examples.ts"
 import { ScriptedServer } from "./test-support/scripted-server.ts"
 
 const run = promisify(execFile)
-const packageFolder = fileURLToPath(new URL(".", import.meta.url))
-const folder = fileURLToPath(new URL("examples/", import.meta.url))
-const examples = readdirSync(folder).filter((name) => name.endsWith(".ts") && name !== "connection.ts")
 
-/** What each example says, so that one that does nothing does not pass. */
-const lines: Readonly<Record<string, string>> = {
-  "send-receive.ts": 'received "three apples", attributes: [["content-type","text/plain"]]',
-  "consumer.ts": "deleted: 50",
-  "delayed.ts": "after a second: drink some water",
-  "dead-letter.ts": "from example-payments: maxReceiveCount after 2 receives",
-  "fail-over.ts": "same message: true",
-}
+test("there are as many programs as the tests know", () => {
+  expect(EXAMPLES).toHaveLength(5)
+  expect(README_BLOCKS).toHaveLength(2)
+})
 
-test.for(examples)("the example %s runs", { timeout: 60_000 }, async (name) => {
+test.for(EXAMPLES)("the example $name runs", { timeout: 60_000 }, async ({ path, line }) => {
   await using server = await ScriptedServer.start({ nodes: 3, namesLeader: true })
-  const { stdout } = await run(process.execPath, ["--conditions=source", "--import", "tsx", `${folder}${name}`], {
-    env: {
-      PATH: process.env["PATH"],
-      OPENCMQ_ENDPOINTS: server.endpoints.join(","),
-      OPENCMQ_SECRET_ID: server.secretId,
-      OPENCMQ_SECRET_KEY: server.secretKey,
-    },
+  const { stdout } = await run(process.execPath, ["--conditions=source", "--import", "tsx", path], {
+    env: environmentOf(server),
   })
-  expect(stdout).toContain(lines[name] ?? "this example has no line in the test")
+  expect(stdout).toContain(line)
 })
 
 test("examples use the broker of `npm start` and its public key pair unless they are told", () => {
@@ -47,33 +34,15 @@ test("examples use the broker of `npm start` and its public key pair unless they
   expect(() => connection({ OPENCMQ_SECRET_ID: "id" })).toThrow("half a key pair")
 })
 
-/** The JavaScript blocks of the README, for which each must stand alone. */
-function readmeBlocks(): readonly string[] {
-  const readme = readFileSync(`${packageFolder}README.md`, "utf8")
-  return Array.from(readme.matchAll(/^```[jt]s\n(.*?)^```$/gms), ([, code = ""]) => code)
-}
-
-/** What each block of the README says when it is run as it stands. */
-const readmeLines = ["three apples", "queueNotFound notApplied"]
-
-test("the README has as many blocks as the test knows", () => {
-  expect(readmeBlocks()).toHaveLength(readmeLines.length)
-})
-
-test.for(readmeLines.map((line, index) => [line, index] as const))(
-  "the README's block that says %j runs as it stands",
+test.for(README_BLOCKS)(
+  "the README's block that says $line runs as it stands",
   { timeout: 60_000 },
-  async ([line, index]) => {
+  async ({ code, line }) => {
     await using server = await ScriptedServer.start({ nodes: 3, namesLeader: true })
-    const { secretId, secretKey } = connection({})
-    const code = (readmeBlocks()[index] ?? "")
-      // The brokers and keys of the test in place of those of `npm start`; nothing else is changed.
-      .replace(/endpoints: \[.*?\]/, `endpoints: ${JSON.stringify(server.endpoints)}`)
-      .replace(secretId, server.secretId)
-      .replace(secretKey, server.secretKey)
+    const program = programOf(code, server)
     const { stdout } = await run(
       process.execPath,
-      ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", code],
+      ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", program],
       { cwd: packageFolder },
     )
     expect(stdout).toContain(line)

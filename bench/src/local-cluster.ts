@@ -29,6 +29,7 @@ export interface LocalNode {
   readonly id: number
   /** `127.0.0.1:port`. */
   readonly http: string
+  readonly grpc: string
   readonly peer: string
   /** `http://127.0.0.1:port`. */
   readonly endpoint: string
@@ -93,6 +94,7 @@ export class LocalCluster {
       return {
         id: index + 1,
         http,
+        grpc: `${HOST}:${String(port + 1)}`,
         peer: `${HOST}:${String(port + 2)}`,
         endpoint: `http://${http}`,
         dataDir: join(this.folder, `node-${String(index + 1)}`),
@@ -180,7 +182,7 @@ export class LocalCluster {
       ["cluster-id", "local"],
       ["data-dir", node.dataDir],
       ["http-port", portOf(node.http)],
-      ["grpc-port", String(Number(portOf(node.http)) + 1)],
+      ["grpc-port", portOf(node.grpc)],
       ["peer-port", portOf(node.peer)],
       ["log-format", "json"],
       ...(this.nodes.length > 1 ? [["peers", peers]] : []),

@@ -7,7 +7,7 @@ import { formatCredit, parseCredit } from "./credit-message.ts"
 import { runDemo } from "./demo.ts"
 import type { DemoOptions } from "./demo.ts"
 import { TRANSIT } from "./domain/ledger.ts"
-import { formatResult } from "./report.ts"
+import { exitCodeOf, formatResult } from "./report.ts"
 
 function story(server: ScriptedServer, options: Partial<DemoOptions> = {}) {
   const cmq = new Account({ ...server.accountOptions, random: () => 0 })
@@ -78,6 +78,21 @@ test("the death of the leader in the middle of the night loses nothing", async (
   expect(result).toMatchObject({ packets: 2_000, lost: 0, isRight: true })
 })
 
+test("the next packet waits for what a packet brings about", async () => {
+  await using server = await ScriptedServer.start()
+  const seen: string[] = []
+  const result = await story(server, {
+    packets: 2,
+    onPacket: async (opened) => {
+      seen.push(`begin ${String(opened)}`)
+      await new Promise((resolve) => setImmediate(resolve))
+      seen.push(`end ${String(opened)}`)
+    },
+  })
+  expect(seen).toEqual(["begin 1", "end 1", "begin 2", "end 2"])
+  expect(result.isRight).toBe(true)
+})
+
 test("when a message is eaten the count says so", async () => {
   await using server = await ScriptedServer.start()
   let isEaten = false
@@ -138,9 +153,16 @@ test("the closing lines say what happened", () => {
     leftInQueue: 0,
     isRight: true,
   }
-  const text = formatResult(result, 2)
+  const text = formatResult(result, { asked: 2, done: 2 })
   expect(text).toMatch(/^leaders killed meanwhile +2$/m)
   expect(text).toMatch(/^money after +1,234,567\.05 CNY$/m)
   expect(text).toContain("The sum of all money is what it was. 0 lost.")
-  expect(formatResult({ ...result, lost: 1, isRight: false }, 0)).toContain("WRONG")
+  expect(exitCodeOf(result, { asked: 2, done: 2 })).toBe(0)
+  const wrong = { ...result, lost: 1, isRight: false }
+  expect(formatResult(wrong, { asked: 2, done: 1 })).toContain("WRONG")
+  expect(exitCodeOf(wrong, { asked: 2, done: 1 })).toBe(1)
+  // Nothing is lost, and little is shown.
+  expect(formatResult(result, { asked: 2, done: 1 })).toMatch(/^leaders killed meanwhile +1 of 2$/m)
+  expect(formatResult(result, { asked: 2, done: 1 })).toContain("fewer leaders were killed than asked for")
+  expect(exitCodeOf(result, { asked: 2, done: 1 })).toBe(2)
 })

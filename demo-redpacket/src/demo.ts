@@ -19,8 +19,8 @@ export type DemoOptions = Readonly<{
   seed: number
   /** After so long it gives up and says what is missing. Milliseconds. */
   timeoutMs: number
-  /** Called as packets are opened. */
-  onPacket: (openedPackets: number) => void
+  /** Called as packets are opened. The next one waits for its promise. */
+  onPacket: (openedPackets: number) => void | Promise<void>
   /** Errors that were survived. */
   onError: (error: unknown) => void
 }>

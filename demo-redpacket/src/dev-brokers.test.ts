@@ -40,6 +40,9 @@ test("a killed broker is started again, and all are stopped at the end", async (
   })
   expect(brokers.kill("http://127.0.0.1:9999")).toBe(false)
   expect(brokers.kill("http://127.0.0.1:7070")).toBe(true)
+  // It is as good as dead, though nobody has told so yet.
+  expect(brokers.kill("http://127.0.0.1:7070")).toBe(false)
+  expect(brokers.kills).toBe(1)
   const commands = () => readFile(join(dataDir, "commands"), "utf8").catch(() => "")
   while ((await commands()) !== "start\n") await new Promise((resolve) => setImmediate(resolve))
   // It can be killed again as soon as it is known to run.

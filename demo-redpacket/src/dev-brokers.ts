@@ -80,9 +80,11 @@ export class DevBrokers {
    */
   kill(endpoint: string): boolean {
     const node = this.ready.nodes.find((each) => each.endpoint === endpoint)
-    const pid = node === undefined ? undefined : this.#pids.get(node.id)
-    if (pid === undefined) return false
+    const pid = this.#pids.get(node?.id ?? 0)
+    if (node === undefined || pid === undefined) return false
     process.kill(pid, "SIGKILL")
+    // Not only when its end is told: it must not be killed, and counted, twice.
+    this.#pids.delete(node.id)
     this.#kills += 1
     return true
   }

@@ -21,8 +21,8 @@ export type RedPacketSideOptions = Readonly<{
   random: Random
   users: readonly string[]
   sharesPerPacket: number
-  /** Called after each packet. */
-  onPacket: (openedPackets: number) => void
+  /** Called after each packet; the next one waits for its promise. */
+  onPacket: (openedPackets: number) => void | Promise<void>
 }>
 
 /** Counts of packets and shares. */
@@ -67,7 +67,7 @@ export class RedPacketSide {
       this.#openPacket(packet)
       if (this.#sends.size >= SENDS_MAX) await Promise.race(this.#sends)
       else if (packet % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
-      this.#options.onPacket(packet)
+      await this.#options.onPacket(packet)
     }
     await Promise.all(this.#sends)
   }

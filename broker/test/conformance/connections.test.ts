@@ -5,12 +5,16 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { CmqClient } from "./kit/client.ts"
 import { SERVERS, openFace } from "./kit/face.ts"
 import type { TestFace } from "./kit/face.ts"
+import { openIdleSockets, socketsWithin } from "./kit/idle-sockets.ts"
 import { openRaw, poll } from "./kit/raw-socket.ts"
 import type { RawSocket } from "./kit/raw-socket.ts"
 
 /** uWebSockets.js has timeouts of its own, about 10 s; node:http is told short ones. */
 const QUICK = { headersTimeoutMs: 300, requestTimeoutMs: 700, keepAliveTimeoutMs: 400, idleTimeoutMs: 1_500 }
 const PATIENCE_MS = { uws: 16_000, node: 4_000 }
+
+/** Several times what was measured, and nowhere near what a buffer of 64 KiB for each would be. */
+const BYTES_PER_IDLE_SOCKET = { uws: 10_000, node: 25_000 }
 
 describe.each(SERVERS)("over %s", (server) => {
   let face: TestFace
@@ -227,6 +231,28 @@ describe.each(SERVERS)("over %s", (server) => {
 })
 
 describe.each(SERVERS)("limits and ends, over %s", (server) => {
+  test("ten thousand idle sockets: requests are answered, and a socket costs little", async () => {
+    // Patient with sockets that are opened on a busy computer; uWebSockets.js is told nothing and ends them after 10 s.
+    const face = await openFace(server, { server: { headersTimeoutMs: 120_000, requestTimeoutMs: 120_000 } })
+    const client = new CmqClient(face.port)
+    const metrics = { method: "GET", target: "/metrics", headers: { host: "a" }, body: "" }
+    const openCount = async (): Promise<number> =>
+      Number(/opencmq_connections\{api="http"\} (\d+)/.exec((await client.send(metrics)).text)?.[1])
+    const count = socketsWithin(10_000)
+    const before = process.memoryUsage().rss
+    const endAll = await openIdleSockets(face.port, count)
+    await expect.poll(openCount, { timeout: 20_000 }).toBeGreaterThan(0.9 * count)
+    expect(process.memoryUsage().rss - before).toBeLessThan(count * BYTES_PER_IDLE_SOCKET[server])
+    await client.ok("CreateQueue", { queueName: "q" })
+    const waiting = client.ok("ReceiveMessage", { queueName: "q", pollingWaitSeconds: 20 })
+    await poll(() => face.broker.waitingCount() === 1, 2_000)
+    await client.ok("SendMessage", { queueName: "q", msgBody: "x" })
+    expect(await waiting).toMatchObject({ msgBody: "x" })
+    await endAll()
+    await expect.poll(openCount, { timeout: 20_000 }).toBeLessThan(10)
+    await face.close()
+  })
+
   test("one connection too many is told so, and the others go on", async () => {
     const face = await openFace(server, { server: { maxConnections: 2 } })
     const raws = [await openRaw(face.port), await openRaw(face.port), await openRaw(face.port)]

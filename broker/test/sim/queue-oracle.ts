@@ -119,7 +119,10 @@ export class QueueOracle {
     if (entry.kind === "commands" && entry.data.length > 0) {
       const { stampMs } = this.#reader.open(entry.data)
       this.#checkStamp(stampMs)
+      const beforeMs = this.machine.nowMs
       this.machine.beginEntry(entry.index, stampMs)
+      if (this.machine.nowMs < beforeMs)
+        this.#fail("log time never falls", `${String(beforeMs)} to ${String(this.machine.nowMs)}`)
       for (let command = this.#reader.next(); command !== undefined; command = this.#reader.next()) {
         this.#commandCount++
         this.machine.apply(command, this.#outcome)

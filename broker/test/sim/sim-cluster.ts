@@ -65,6 +65,8 @@ export class SimNode {
   isHeldDown = false
   comparedIndex = 0
   compareAfterMs = 0
+  /** Log time of the machine when it was last looked at, in this life. */
+  seenNowMs = 0
 
   constructor(world: World, nodeId: NodeId) {
     this.nodeId = nodeId
@@ -135,6 +137,7 @@ export class SimCluster {
     if (node.process.state !== "down") return
     node.errorsAtStart = node.disk.injectedErrorCount
     node.comparedIndex = 0
+    node.seenNowMs = 0
     const incarnation = node.process.start()
     this.#startCount++
     this.world.note(() => `n${String(node.nodeId)} starts (life ${String(incarnation.number)})`)
@@ -371,10 +374,20 @@ export class SimCluster {
     const replica = node.broker?.replica
     if (replica === undefined || node.process.state === "down") return
     this.raft.observe(replica.raft)
+    this.#checkLogTime(node, replica.machine.nowMs)
     if (this.world.nowMs < node.compareAfterMs || replica.appliedIndex === node.comparedIndex) return
     if (!this.compareState(node)) return
     node.comparedIndex = replica.appliedIndex
     node.compareAfterMs = this.world.nowMs + COMPARE_EVERY_MS
+  }
+
+  /** Entries of a leader whose clock is behind, a checkpoint and an installed snapshot may not turn it back either. */
+  #checkLogTime(node: SimNode, nowMs: number): void {
+    if (nowMs < node.seenNowMs) {
+      const what = `node ${String(node.nodeId)}: ${String(node.seenNowMs)} to ${String(nowMs)}`
+      this.world.fail(new Violation("log time never falls", what))
+    }
+    node.seenNowMs = nowMs
   }
 }
 
