@@ -23,7 +23,7 @@ export interface PeerOption {
   readonly port: number
 }
 
-export type OptionGroup = "Node" | "Addresses" | "Access" | "Storage" | "Consensus" | "Limits" | "Logging"
+export type OptionGroup = "Node" | "Addresses" | "Access" | "Push" | "Storage" | "Consensus" | "Limits" | "Logging"
 
 interface RowCommon {
   readonly group: OptionGroup
@@ -167,6 +167,25 @@ export const OPTIONS = {
     default: undefined,
     isSecret: true,
     help: "Shared by the nodes of a cluster: proves to each other that they belong to it.",
+  },
+
+  // --- Push -----------------------------------------------------------------------------------------------
+  pushAllow: {
+    group: "Push",
+    kind: "text",
+    pattern: /^[A-Za-z0-9.:/[\]_,-]{0,4096}$/,
+    allowed: "addresses, networks and name:port, with commas between them",
+    default: "",
+    help: "Private places that subscriptions may push to: `10.0.0.0/8`, `10.1.2.3:25`, `hooks.intern:8080`, with commas. Public addresses need no entry.",
+  },
+  pushSigningKey: {
+    group: "Push",
+    kind: "text",
+    pattern: /^whsec_[A-Za-z0-9+/=]{32,120}( whsec_[A-Za-z0-9+/=]{32,120})?$/,
+    allowed: "`whsec_` and base64 of 24 to 64 bytes; two with a blank between them while one replaces the other",
+    default: undefined,
+    isSecret: true,
+    help: "Signs what is pushed, so that receivers can tell it from a stranger's (Standard Webhooks). Absent: unsigned, as CMQ's are.",
   },
 
   // --- Storage --------------------------------------------------------------------------------------------

@@ -238,8 +238,11 @@ export interface OutgoingPush {
   readonly publishedAtMs: number
 }
 
+/** What became of a push. `busy`: nothing was sent for want of room here; `failed`: whatever else went wrong. */
+export type PushResult = "delivered" | "failed" | "busy"
+
 /** Sends messages to subscribers' addresses. */
 export interface PushTransport {
-  /** `done` exactly once, never before the call returns. Whatever went wrong: not delivered. */
-  push(push: OutgoingPush, done: (isDelivered: boolean) => void): void
+  /** `done` exactly once, never before the call returns. */
+  push(push: OutgoingPush, done: (result: PushResult) => void): void
 }

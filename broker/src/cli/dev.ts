@@ -18,6 +18,8 @@ import { checkListen } from "./start-failure.ts"
 import type { ListenAddress } from "./start-failure.ts"
 import { PRODUCT_VERSION } from "./version.ts"
 
+/** Subscribers of a developer are on the same computer. */
+const PUSH_ALLOWED = "127.0.0.0/8,::1"
 const CLUSTER_ID = "opencmq-dev"
 
 type DevEvent =
@@ -57,7 +59,7 @@ class DevSession {
       dataDir: resolve(options.dataDir),
       clusterId: CLUSTER_ID,
       program: fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url)),
-      extraArguments: ["--dev-mode", "--log-level", options.logLevel],
+      extraArguments: ["--dev-mode", "--log-level", options.logLevel, "--push-allow", PUSH_ALLOWED],
       environment: {
         // As in the image (ADR 0017).
         MALLOC_ARENA_MAX: "1",

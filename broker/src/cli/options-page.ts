@@ -12,7 +12,7 @@ import {
 } from "../options.ts"
 import { allowed } from "./resolve-options.ts"
 
-const GROUPS: readonly OptionGroup[] = ["Node", "Addresses", "Access", "Storage", "Consensus", "Limits", "Logging"]
+const GROUPS: readonly OptionGroup[] = ["Node", "Addresses", "Access", "Push", "Storage", "Consensus", "Limits", "Logging"]
 
 const INTRODUCTION = `# Options of \`opencmq server\`
 

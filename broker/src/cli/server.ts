@@ -18,6 +18,10 @@ import { EMPTY_RECOVERY, MemoryLog } from "../adapters/log/memory-log.ts"
 import { openSegmentedLog } from "../adapters/log/segmented-log.ts"
 import { createTcpTransport } from "../adapters/peer/tcp-transport.ts"
 import type { TcpTransport } from "../adapters/peer/tcp-transport.ts"
+import { readAllowList } from "../adapters/push/allow-list.ts"
+import { PushClient } from "../adapters/push/push-client.ts"
+import { readSigningKey } from "../adapters/push/push-message.ts"
+import { HttpPushTransport } from "../adapters/push/push-transport.ts"
 import { openLevelStore } from "../adapters/store/level-store.ts"
 import { MemoryStore } from "../adapters/store/memory-store.ts"
 import { createPinoLogger } from "../adapters/system/pino-logger.ts"
@@ -41,7 +45,8 @@ import {
   OPTION_NAMES,
 } from "../options.ts"
 import type { ServerOptions } from "../options.ts"
-import type { CheckpointStore, Done, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
+import type { CheckpointStore, Done, Logger, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
+import { CliFailure } from "./failure.ts"
 import { checkListen, operatorError } from "./start-failure.ts"
 import type { ListenAddress } from "./start-failure.ts"
 import { PRODUCT_VERSION } from "./version.ts"
@@ -65,17 +70,32 @@ export async function runServer(options: ServerOptions): Promise<number> {
   })
   const shown = Object.fromEntries(OPTION_NAMES.map((name) => [name, optionText(name, options[name])]))
   logger.info({ version: PRODUCT_VERSION, options: shown }, "starting")
-  const broker = new BrokerProcess(options, logger)
-  running.broker = broker
   try {
+    const broker = new BrokerProcess(options, logger)
+    running.broker = broker
     await broker.start()
+    return await broker.ended
   } catch (error) {
     const known = operatorError(error, { dataDir: resolve(options.dataDir) })
     if (known === undefined) logger.error({ err: error }, "the broker could not start")
     else await tellStartFailure(logger, known.message)
     return 1
   }
-  return broker.ended
+}
+
+/** @throws CliFailure for an entry or a key that cannot be read. */
+function makePushTransport(
+  options: ServerOptions,
+  parts: { readonly clock: SystemClock; readonly timers: NodeTimers; readonly logger: Logger },
+): HttpPushTransport {
+  const entries = options.pushAllow.split(",").filter((entry) => entry !== "")
+  const allowList = readAllowList(entries)
+  if (!allowList.ok) throw new CliFailure("usage", `pushAllow: ${allowList.entry}: ${allowList.problem}`)
+  const texts = options.pushSigningKey?.split(" ") ?? []
+  const signingKeys = texts.map(readSigningKey).filter((key) => key !== undefined)
+  if (signingKeys.length !== texts.length) throw new CliFailure("usage", "pushSigningKey: no key of Standard Webhooks")
+  const client = new PushClient(parts.timers, { allowList: allowList.value })
+  return new HttpPushTransport({ ...parts, client, signingKeys })
 }
 
 /** To the parent, who tells it, or into the log: once, in one line. */
@@ -101,6 +121,7 @@ class BrokerProcess {
   readonly #clock = new SystemClock()
   readonly #timers = new NodeTimers()
   readonly #metrics: Metrics & MetricsPage
+  readonly #pushes: HttpPushTransport
   #end: (code: number) => void = () => undefined
   #transport: TcpTransport | undefined
   #node: BrokerNode | undefined
@@ -121,6 +142,7 @@ class BrokerProcess {
       queueSeriesMax: QUEUE_SERIES_MAX,
       withProcess: true,
     })
+    this.#pushes = makePushTransport(options, { clock: this.#clock, timers: this.#timers, logger })
   }
 
   /** What every line of the log says besides who wrote it. */
@@ -178,6 +200,7 @@ class BrokerProcess {
       random: createRandom(randomBytes(4).readUInt32LE()),
       checkpoint,
       openLog,
+      pushTransport: this.#pushes,
       connect: (events) => this.#makeTransport(events),
       fatal: (error) => {
         this.#logger.error({ err: error }, "the broker cannot go on")
@@ -294,6 +317,7 @@ class BrokerProcess {
     })
     await Promise.all([nodeStopped, this.#face?.close({ graceMs: CLOSE_GRACE_MS })])
     this.#grpc?.close()
+    await this.#pushes.close()
     await this.#transport?.close()
     this.#logger.info({}, "stopped")
     this.#end(0)

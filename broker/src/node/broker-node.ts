@@ -34,7 +34,7 @@ import { NodeMetrics } from "./node-metrics.ts"
 import type { NodeOptions } from "./node-options.ts"
 import { PeerLink } from "./peer-link.ts"
 import type { Hello, PeerLinkUser } from "./peer-link.ts"
-import { Pusher } from "./pusher.ts"
+import { pusherOf, type Pusher } from "./pusher.ts"
 import { RequestRouter } from "./request-router.ts"
 import type {
   BrokerService,
@@ -142,19 +142,7 @@ export class BrokerNode implements BrokerService {
     this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
     const send = this.link.send.bind(this.link)
     this.leader = new LeaderService({ replica, clock, metrics: this.#metrics, sendRefusal: () => this.#sendRefusal() })
-    this.pusher = new Pusher({
-      setId: options.setId,
-      transport: parts.pushTransport,
-      machine: () => replica.machine,
-      readRecords: (positions, done) => {
-        replica.log.readRecords(positions, done)
-      },
-      propose: (append, done) => {
-        replica.propose(append, (outcome) => {
-          done(outcome !== undefined)
-        })
-      },
-    })
+    this.pusher = pusherOf(replica, parts.pushTransport)
     this.router = new RequestRouter({
       nodeId: options.nodeId,
       clock,
@@ -486,7 +474,7 @@ export class BrokerNode implements BrokerService {
 
   /** Requests, repairs and transfers are looked after at each tick; consensus and the machine say when they are due. */
   #ticksUntilDue(): number {
-    const isAtWork = this.router.inFlightCount > 0 || this.pusher.laneCount > 0
+    const isAtWork = this.router.inFlightCount > 0 || this.pusher.isBusy
     const isBusy = isAtWork || !this.repair.isWhole || this.#founding.isOpen || this.#stopping
     if (isBusy) return 1
     const { tickMs } = this.#parts.options

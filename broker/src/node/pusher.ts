@@ -13,10 +13,11 @@ import { readBody, readOrdinal, readTags } from "../codec/message-record.ts"
 import type { SubscriptionId } from "../core/queue/command.ts"
 import type { PeekedMessages } from "../core/queue/queue-reads.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
+import type { SetReplica } from "./set-replica.ts"
 import type { OutgoingPush, PushTransport, RecordPositions } from "../ports.ts"
 
 /** Subscriptions that are pushed to at once; the others wait their turn. */
-const LANES_MAX = 1024
+const LANES_MAX = 256
 /** Bytes of records read and not yet pushed, all subscriptions together; a single message may go over it. */
 const BYTES_MAX = 64 << 20
 /** Records read at once for one subscription. */
@@ -48,6 +49,8 @@ interface Lane {
   reportedThrough: number
   isPushing: boolean
   isReporting: boolean
+  /** Ends when everything is reported, and comes again with the next tick. */
+  isPostponed: boolean
 }
 
 export class Pusher {
@@ -56,6 +59,8 @@ export class Pusher {
   readonly #lanes = new Map<SubscriptionId, Lane>()
   /** In the order in which they were woken. */
   readonly #waiting = new Set<SubscriptionId>()
+  /** The transport had no room for them; they wait for the next tick. */
+  readonly #postponed = new Set<SubscriptionId>()
   #bytes = 0
   #requestCount = 0
   /** Results of an earlier lead are not heeded. */
@@ -70,6 +75,11 @@ export class Pusher {
     return this.#lanes.size
   }
 
+  /** Whether `tick` has something to do. */
+  get isBusy(): boolean {
+    return this.#lanes.size + this.#waiting.size + this.#postponed.size > 0
+  }
+
   /** This node leads and has applied everything committed: begins with whatever waits. */
   start(): void {
     this.stop()
@@ -81,6 +91,7 @@ export class Pusher {
     this.#lead++
     this.#lanes.clear()
     this.#waiting.clear()
+    this.#postponed.clear()
     this.#bytes = 0
   }
 
@@ -97,6 +108,8 @@ export class Pusher {
   /** Reports that were refused for want of room are tried again. Called at each tick. */
   tick(): void {
     for (const lane of this.#lanes.values()) if (!lane.isPushing && !lane.isReporting) this.#goOn(lane)
+    for (const id of this.#postponed) this.#waiting.add(id)
+    this.#postponed.clear()
     this.#admit()
   }
 
@@ -112,6 +125,7 @@ export class Pusher {
         reportedThrough: 0,
         isPushing: false,
         isReporting: false,
+        isPostponed: false,
       }
       this.#lanes.set(subscriptionId, lane)
       this.#goOn(lane)
@@ -123,10 +137,11 @@ export class Pusher {
     if (!lane.isReporting && isReportDue(lane)) this.#report(lane)
     if (lane.isPushing || lane.failedSequence > 0) return
     if (lane.cursor - lane.reportedThrough > UNREPORTED_MAX && lane.isReporting) return
-    const found = this.#next(lane)
+    const found = lane.isPostponed ? undefined : this.#next(lane)
     if (found !== undefined) this.#read(lane, found)
     else if (!lane.isReporting && !isReportDue(lane)) {
       this.#lanes.delete(lane.subscriptionId)
+      if (lane.isPostponed) this.#postponed.add(lane.subscriptionId)
       this.#admit()
     }
   }
@@ -160,27 +175,35 @@ export class Pusher {
   #pushFrom(batch: Batch, index: number): void {
     const { lane, found, records, count } = batch
     const sequence = found.sequences[index] ?? 0
-    const record = records[index]
+    const push = this.#outgoing(batch, index)
     if (index === count) this.#ended(batch)
-    else if (record === undefined) this.#failed(batch, sequence)
+    else if (records[index] === undefined) this.#failed(batch, sequence)
+    else if (push === undefined) this.#ended(batch)
     else {
       const lead = this.#lead
-      this.#parts.transport.push(this.#outgoing(lane, { found, index, record }), (isDelivered) => {
+      this.#parts.transport.push(push, (result) => {
         if (lead !== this.#lead) return
-        if (!isDelivered) {
-          this.#failed(batch, sequence)
-          return
+        if (result === "failed") this.#failed(batch, sequence)
+        else if (result === "busy") this.#postpone(batch)
+        else {
+          lane.cursor = sequence + 1
+          lane.deliveredThrough = sequence
+          if (!lane.isReporting) this.#report(lane)
+          this.#pushFrom(batch, index + 1)
         }
-        lane.cursor = sequence + 1
-        lane.deliveredThrough = sequence
-        if (!lane.isReporting) this.#report(lane)
-        this.#pushFrom(batch, index + 1)
       })
     }
   }
 
   #failed(batch: Batch, sequence: number): void {
     batch.lane.failedSequence = sequence
+    this.#ended(batch)
+  }
+
+  /** Not the subscriber's fault: it is no failure. What was delivered before is reported as always. */
+  #postpone(batch: Batch): void {
+    const { lane } = batch
+    lane.isPostponed = true
     this.#ended(batch)
   }
 
@@ -215,25 +238,42 @@ export class Pusher {
     )
   }
 
-  #outgoing(
-    lane: Lane,
-    { found, index, record }: { readonly found: PeekedMessages; readonly index: number; readonly record: Uint8Array },
-  ): OutgoingPush {
+  /** Undefined when the subscription is gone. */
+  #outgoing({ lane, found, records }: Batch, index: number): OutgoingPush | undefined {
     const status = this.#parts.machine().subscriptionStatus(lane.subscriptionId)
+    const record = records[index]
+    if (status?.endpoint.kind !== "http" || record === undefined) return undefined
     const entryIndex = found.entryIndexes[index] ?? 0
     const msgId = encodeMessageId({ setId: this.#parts.setId, entryIndex, ordinal: readOrdinal(record) })
     return {
-      url: status?.endpoint.kind === "http" ? status.endpoint.url : "",
+      url: status.endpoint.url,
       requestId: `${msgId}-${(++this.#requestCount).toString(36)}`,
-      topicName: status?.topicName ?? "",
-      subscriptionName: status?.subscriptionName ?? "",
-      notifyContentFormat: status?.attributes.notifyContentFormat ?? "json",
+      topicName: status.topicName,
+      subscriptionName: status.subscriptionName,
+      notifyContentFormat: status.attributes.notifyContentFormat,
       msgId,
       body: readBody(record),
       tags: readTags(record),
       publishedAtMs: found.enqueuedAtMs[index] ?? 0,
     }
   }
+}
+
+/** The pusher of a replica. */
+export function pusherOf(replica: SetReplica, transport: PushTransport): Pusher {
+  return new Pusher({
+    setId: replica.setId,
+    transport,
+    machine: () => replica.machine,
+    readRecords: (positions, done) => {
+      replica.log.readRecords(positions, done)
+    },
+    propose: (append, done) => {
+      replica.propose(append, (outcome) => {
+        done(outcome !== undefined)
+      })
+    },
+  })
 }
 
 /** Messages that are pushed one after the other. */

@@ -199,12 +199,12 @@ export class LocalBroker implements BrokerService {
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
     })
-    const adapted = Object.entries(handlers).map(([name, handle]) => {
+    const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
           if (reply !== RETRY) call.done(reply)
         }
-        ;(handle as unknown as (request: never, call: LeaderCall<never>) => void)(request, {
+        ;(carryOut as unknown as (request: never, call: LeaderCall<never>) => void)(request, {
           deadlineMs: Number.POSITIVE_INFINITY,
           done,
           cancel: undefined,

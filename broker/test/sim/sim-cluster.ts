@@ -249,6 +249,7 @@ export class SimCluster {
         this.#openLog({ node, incarnation, timers }, events, done)
       },
       checkpoint: node.checkpoint.port(incarnation),
+      pushTransport: NO_PUSHES,
       connect: (events) => this.network.attach(incarnation, this.#watchedPeers(events)),
       fatal: (error) => {
         this.#endedByItself(node, incarnation, error)
@@ -394,6 +395,12 @@ export class SimCluster {
 /** First byte of a frame with Raft messages (codec/peer-codec.ts). */
 const RAFT_FRAME = 1
 
+/** Nobody subscribes with an address here yet. */
+const NO_PUSHES = {
+  push: () => {
+    throw new Error("the workload has no addresses")
+  },
+}
 const CELL = { add: () => undefined, set: () => undefined, observe: () => undefined }
 const NO_METRICS: Metrics = {
   counter: () => CELL,

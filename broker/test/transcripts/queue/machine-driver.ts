@@ -216,14 +216,20 @@ export class MachineDriver {
     return this.#msgIds.size
   }
 
+  recordBytes(place: { readonly entryIndex: number; readonly offset: number; readonly length: number }): Uint8Array {
+    const { entryIndex, offset, length } = place
+    const bytes = this.#entries.get(entryIndex)?.subarray(offset, offset + length)
+    if (bytes === undefined || !verifyRecord(bytes)) throw new Error("the machine points to something else")
+    return bytes
+  }
+
   /** Number and body of the message whose record lies there. */
   record(place: { readonly entryIndex: number; readonly offset: number; readonly length: number }): {
     readonly msgId: number
     readonly body: string
   } {
-    const { entryIndex, offset, length } = place
-    const bytes = this.#entries.get(entryIndex)?.subarray(offset, offset + length)
-    if (bytes === undefined || !verifyRecord(bytes)) throw new Error("the machine points to something else")
+    const bytes = this.recordBytes(place)
+    const { entryIndex } = place
     const ordinal = new DataView(bytes.buffer, bytes.byteOffset).getUint16(6, true)
     return { msgId: this.msgId(entryIndex, ordinal), body: Buffer.from(readBody(bytes)).toString() }
   }
