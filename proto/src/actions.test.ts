@@ -16,6 +16,7 @@ test("every queue action of CMQ is there, and OpenCMQ's own", () => {
     "ListDeadLetterSourceQueues",
     "ListQueue",
     "PeekMessage",
+    "QueryQueueRoute",
     "ReceiveMessage",
     "RewindQueue",
     "SendMessage",

@@ -3,7 +3,7 @@
  *
  * The HTTP face validates from it (`readParameters`), the SDK sends by it, docs/http-api.md describes it. What an
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
- * and PHP send `UserpollingWaitSeconds`. Topics and `QueryQueueRoute` come with the releases that serve them.
+ * and PHP send `UserpollingWaitSeconds`. Topics come with the release that serves them.
  */
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
@@ -318,6 +318,16 @@ export const ACTIONS = {
     isAdministrative: true,
     parameters: { queueName: { ...queueName, meaning: "Name of the source queue." } },
     reply: { queueId: "string" },
+  },
+
+  QueryQueueRoute: {
+    summary: "Answers where the queue is reached over CMQ's TCP protocol.",
+    source: "S:tcp; the addresses: OpenCMQ, every node serves every queue",
+    isMutating: false,
+    isRepeatable: true,
+    isAdministrative: true,
+    parameters: { queueName },
+    reply: { addr: "list" },
   },
 
   // --- Messages -----------------------------------------------------------------------------------------

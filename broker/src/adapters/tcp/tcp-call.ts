@@ -22,7 +22,7 @@ export interface CallHost {
   readonly service: BrokerService
   /** @returns false when the client has gone, or is cut because it does not read. */
   send(reply: CmqReply): boolean
-  /** Told once, at the end. `result` as in the reply; -1 = the client had gone. */
+  /** Told once, at the end. `result` before ADR 0020 made it another one for the client; -1 = the client had gone. */
   finished(call: TcpCall, result: number): void
 }
 
@@ -74,9 +74,9 @@ export class TcpCall implements RequestContext {
   answer(answer: ReplyBody | Refusal): boolean {
     if (this.#isOver) return false
     this.#isOver = true
-    const reply = this.#replyOf(answer)
-    const isSent = this.#host.send(reply)
-    this.#host.finished(this, isSent ? reply.result : -1)
+    const isSent = this.#host.send(this.#replyOf(answer))
+    const result = "error" in answer ? resultOf(answer.error, false) : RESULT_OK
+    this.#host.finished(this, isSent ? result : -1)
     return isSent
   }
 
