@@ -123,7 +123,7 @@ export class TcpClient {
 
   async reply(seqno: bigint): Promise<TcpReply> {
     const found = (): TcpReply | undefined => this.replies.find((reply) => reply.seqno === BigInt.asUintN(64, seqno))
-    await poll(() => found() !== undefined || this.isClosed, 5_000)
+    await poll(() => found() !== undefined || this.isClosed, 20_000)
     const reply = found()
     if (reply === undefined) throw new Error("the connection was closed")
     return reply
