@@ -36,6 +36,7 @@ ENV MALLOC_ARENA_MAX=1
 ENV OPENCMQ_HTTP_HOST=0.0.0.0
 ENV OPENCMQ_GRPC_HOST=0.0.0.0
 ENV OPENCMQ_PEER_HOST=0.0.0.0
+ENV OPENCMQ_TCP_HOST=0.0.0.0
 RUN install -d -o node -g node -m 0750 /var/lib/opencmq
 WORKDIR /opt/opencmq
 COPY --from=build /opt/opencmq/package.json ./
@@ -46,8 +47,8 @@ COPY --from=build /opt/opencmq/broker broker
 
 USER node
 VOLUME ["/var/lib/opencmq"]
-# HTTP, gRPC, peers.
-EXPOSE 7070 7071 7072
+# HTTP, gRPC, peers, CMQ's TCP protocol.
+EXPOSE 7070 7071 7072 7073
 # SIGTERM hands leadership over, answers waiting polls, flushes and exits 0.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["node", "/opt/opencmq/broker/dist/main.js", "healthcheck"]

@@ -175,9 +175,11 @@ async function serve(image) {
       OPENCMQ_HTTP_HOST: "127.0.0.1",
       OPENCMQ_GRPC_HOST: "127.0.0.1",
       OPENCMQ_PEER_HOST: "127.0.0.1",
+      OPENCMQ_TCP_HOST: "127.0.0.1",
       OPENCMQ_HTTP_PORT: String(basePort),
       OPENCMQ_GRPC_PORT: String(basePort + 1),
       OPENCMQ_PEER_PORT: String(basePort + 2),
+      OPENCMQ_TCP_PORT: String(basePort + 3),
       OPENCMQ_ENDPOINTS: `http://127.0.0.1:${basePort}`,
       // What an operator gives to `docker run -e`: the image has no key pair of its own.
       OPENCMQ_SECRET_ID: "AKIDimagedryrun",
@@ -218,10 +220,10 @@ async function healthy(image, options, ended) {
 async function freeBasePort() {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const base = 20_000 + Math.floor(Math.random() * 20_000)
-    const free = await Promise.all([base, base + 1, base + 2].map(isFree))
+    const free = await Promise.all([base, base + 1, base + 2, base + 3].map(isFree))
     if (free.every(Boolean)) return base
   }
-  throw new Error("no three free ports in a row were found")
+  throw new Error("no four free ports in a row were found")
 }
 
 function isFree(port) {

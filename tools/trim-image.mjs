@@ -18,7 +18,7 @@ trim("node_modules/classic-level/prebuilds", (name) => {
 })
 trim("node_modules/classic-level", (name) => ["deps", "binding.cc", "binding.gyp"].includes(name))
 for (const name of ["proto", "client-sdk", "broker"]) {
-  trim(name, (entry) => !["dist", "package.json", "opencmq", "node_modules"].includes(entry))
+  trim(name, (entry) => !["dist", "package.json", "opencmq", "cmq", "node_modules"].includes(entry))
   trimDeep(join(name, "dist"), (entry) => /\.(tsbuildinfo|map|d\.ts)$/.test(entry))
 }
 console.log(`trim: freed ${Math.round(freedBytes / 1e6)} MB`)

@@ -18,7 +18,7 @@ import { findFreePorts } from "./free-ports.ts"
 import { PeerProxies } from "./peer-proxies.ts"
 
 const HOST = "127.0.0.1"
-const PORTS_PER_NODE = 3
+const PORTS_PER_NODE = 4
 const READY_POLL_MS = 20
 const STATUS_TIMEOUT_MS = 400
 
@@ -184,6 +184,7 @@ export class LocalCluster {
       ["http-port", portOf(node.http)],
       ["grpc-port", portOf(node.grpc)],
       ["peer-port", portOf(node.peer)],
+      ["tcp-port", String(Number(portOf(node.http)) + 3)],
       ["log-format", "json"],
       ...(this.nodes.length > 1 ? [["peers", peers]] : []),
     ]

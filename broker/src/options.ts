@@ -118,6 +118,16 @@ export const OPTIONS = {
   grpcPort: { ...port, default: 7071, help: "0 = one that the system chooses." },
   peerHost: { ...host, help: "Where the other nodes are listened for." },
   peerPort: { ...port, default: 7072, help: "0 = one that the system chooses." },
+  tcpHost: { ...host, help: "Where CMQ's TCP protocol is listened for (docs/tcp-api.md)." },
+  tcpPort: { ...port, default: 7073, help: "0 = one that the system chooses." },
+  tcpAddress: {
+    group: "Addresses",
+    kind: "text",
+    pattern: /^[A-Za-z0-9._-]{1,255}:\d{1,5}$/,
+    allowed: "an address as host:port, no IPv6",
+    default: undefined,
+    help: "Where clients reach this node by TCP; told to them by QueryQueueRoute. Absent: made of host and port; of the host that the client asked, when tcpHost is 0.0.0.0.",
+  },
 
   // --- Access ---------------------------------------------------------------------------------------------
   secretId: {
@@ -348,7 +358,7 @@ export type ServerOptions = { readonly [Name in OptionName]: ValueOf<(typeof OPT
 /** What `opencmq dev` runs with. */
 export interface DevOptions {
   readonly nodes: 1 | 3
-  /** HTTP, gRPC and peer port of node i are so many + 100 (i - 1), + 1 and + 2. */
+  /** HTTP, gRPC, peer and TCP port of node i are so many + 100 (i - 1), + 1, + 2 and + 3. */
   readonly basePort: number
   readonly dataDir: string
   /** One JSON object a line on stdout, instead of text. */

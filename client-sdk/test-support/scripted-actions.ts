@@ -86,6 +86,7 @@ const HANDLERS: Handlers = {
       queue.rewind(startConsumeTime * 1_000)
       return ok({})
     }),
+  QueryQueueRoute: (state, { queueName }) => onQueue(state, queueName, () => ok({ addr: ["127.0.0.1:7073"] })),
   SendMessage: (state, parameters) =>
     onQueue(state, parameters.queueName, (queue) => {
       if (parameters.msgBody.length > queue.attributes.maxMsgSize) return refused("messageTooLarge")

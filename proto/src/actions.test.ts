@@ -25,6 +25,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "ListTopic",
     "PeekMessage",
     "PublishMessage",
+    "QueryQueueRoute",
     "ReceiveMessage",
     "RewindQueue",
     "SendMessage",

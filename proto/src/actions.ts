@@ -339,6 +339,16 @@ export const ACTIONS = {
     reply: { queueId: "string" },
   },
 
+  QueryQueueRoute: {
+    summary: "Answers where the queue is reached over CMQ's TCP protocol.",
+    source: "S:tcp; the addresses: OpenCMQ, every node serves every queue",
+    isMutating: false,
+    isRepeatable: true,
+    isAdministrative: true,
+    parameters: { queueName },
+    reply: { addr: "list" },
+  },
+
   // --- Messages -----------------------------------------------------------------------------------------
   SendMessage: {
     summary: "Stores one message; answers when a majority has it on disk.",

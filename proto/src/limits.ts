@@ -414,6 +414,72 @@ export const LIMITS = {
     source: "D:common",
   },
 
+  // --- CMQ's TCP protocol -----------------------------------------------------------------------------------
+  tcpFrameBytes: {
+    min: 6,
+    max: 4 * MIB,
+    unit: "bytes",
+    isConfigurable: false,
+    meaning: "One frame, its header too. More: the connection is closed.",
+    source: "OpenCMQ: as requestRawBytes, so that a body that is too long gets its refusal",
+  },
+  tcpStrangerFrameBytes: {
+    min: 6,
+    max: 65_536,
+    unit: "bytes",
+    isConfigurable: false,
+    meaning: "One frame before the connection is authenticated. More: the connection is closed.",
+    source: "OpenCMQ",
+  },
+  tcpValuesPerFrameCount: {
+    min: 0,
+    max: 256,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "Bodies, texts and handles in one frame, wherever. More: the connection is closed.",
+    source: "OpenCMQ: 16 are refused politely, a million would cost memory",
+  },
+  tcpRequestsPerConnectionCount: {
+    min: 1,
+    max: 1_024,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "Requests of one connection without a reply yet. One more: overloaded.",
+    source: "OpenCMQ (the Java client has 16 pulls under way)",
+  },
+  tcpBacklogBytes: {
+    min: 0,
+    max: 8 * MIB,
+    unit: "bytes",
+    isConfigurable: false,
+    meaning: "Replies that a client has not taken. One more reply: the connection is cut, its messages are given back.",
+    source: "OpenCMQ",
+  },
+  tcpStallSeconds: {
+    min: 1,
+    max: 30,
+    unit: "s",
+    isConfigurable: false,
+    meaning: "How long a client may take nothing of the replies that wait for it. Then the connection is cut.",
+    source: "OpenCMQ",
+  },
+  tcpAuthenticationSeconds: {
+    min: 1,
+    max: 10,
+    unit: "s",
+    isConfigurable: false,
+    meaning: "How long a connection may be unauthenticated. Then it is closed.",
+    source: "OpenCMQ",
+  },
+  tcpIdleSeconds: {
+    min: 1,
+    max: 60,
+    unit: "s",
+    isConfigurable: false,
+    meaning: "How long nothing may come over a connection, heartbeats too. Then it is closed.",
+    source: "OpenCMQ (the Java client sends a heartbeat after 3 s)",
+  },
+
   // --- Topics and subscriptions ------------------------------------------------------------------------------
   topicNameLength: {
     min: 1,

@@ -142,7 +142,7 @@ export const TOPIC_ACTIONS = {
     isAdministrative: false,
     parameters: {
       topicName,
-      msgBody: { type: "bytes", isRequired: true, limit: LIMITS.maxMsgSizeBytes, meaning: "The message." },
+      msgBody: { type: "bytes", isRequired: true, limit: LIMITS.msgBodyBytes, meaning: "Body, plain text." },
       ...labels,
       clientMessageId,
     },
@@ -160,7 +160,7 @@ export const TOPIC_ACTIONS = {
         type: "bytes",
         isRequired: true,
         isArray: true,
-        limit: LIMITS.maxMsgSizeBytes,
+        limit: LIMITS.msgBodyBytes,
         meaning: "The messages, together at most 1 MiB.",
       },
       ...labels,

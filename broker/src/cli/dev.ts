@@ -125,7 +125,7 @@ class DevSession {
 
   #addresses(): ListenAddress[] {
     return this.#cluster.nodes.flatMap((node) =>
-      (["http", "grpc", "peer"] as const).map((kind) => {
+      (["http", "grpc", "peer", "tcp"] as const).map((kind) => {
         const { hostname, port } = new URL(`tcp://${node[kind]}`)
         return { what: `${kind} port of node ${String(node.id)}`, host: hostname, port: Number(port) }
       }),

@@ -13,6 +13,7 @@ export interface LocalNode {
   readonly http: string
   readonly grpc: string
   readonly peer: string
+  readonly tcp: string
   readonly dataDir: string
 }
 
@@ -70,6 +71,7 @@ export class LocalCluster {
         http: `${HOST}:${String(port)}`,
         grpc: `${HOST}:${String(port + 1)}`,
         peer: `${HOST}:${String(port + 2)}`,
+        tcp: `${HOST}:${String(port + 3)}`,
         dataDir: join(options.dataDir, `node-${String(i + 1)}`),
       }
     })
@@ -184,6 +186,8 @@ export class LocalCluster {
       portOf(node.grpc),
       "--peer-port",
       portOf(node.peer),
+      "--tcp-port",
+      portOf(node.tcp),
       ...(nodeCount > 1 ? ["--peers", peers] : []),
     ]
   }

@@ -228,9 +228,10 @@ function contradictions(options: ServerOptions, origins: OptionOrigins): string[
       "secretId, secretKey: no key pair, so every request would be refused; set both (OPENCMQ_SECRET_ID, OPENCMQ_SECRET_KEY), or --allow-anonymous, or --dev-mode",
     )
   }
-  if (secretKey === DEVELOPMENT_SECRET_KEY && !isLoopback(options.httpHost)) {
+  for (const name of ["httpHost", "tcpHost"] as const) {
+    if (secretKey !== DEVELOPMENT_SECRET_KEY || isLoopback(options[name])) continue
     found.push(
-      `secretKey (${origins.secretKey}): the key of development mode is public, and httpHost ${options.httpHost} (${origins.httpHost}) can be reached by others; set a key pair of your own`,
+      `secretKey (${origins.secretKey}): the key of development mode is public, and ${name} ${options[name]} (${origins[name]}) can be reached by others; set a key pair of your own`,
     )
   }
   if (options.heartbeatMs < options.tickMs) {
@@ -249,7 +250,7 @@ function contradictions(options: ServerOptions, origins: OptionOrigins): string[
 function sharedPorts(options: ServerOptions, origins: OptionOrigins): string[] {
   const owners = new Map<number, OptionName>()
   const found: string[] = []
-  for (const name of ["httpPort", "grpcPort", "peerPort"] as const) {
+  for (const name of ["httpPort", "grpcPort", "peerPort", "tcpPort"] as const) {
     const value = options[name]
     const owner = owners.get(value)
     if (value !== 0 && owner !== undefined) {

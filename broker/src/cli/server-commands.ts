@@ -112,7 +112,7 @@ function addDev(program: Command, act: Act): void {
     .description("run brokers on this machine, as processes of their own; not for production")
     .addOption(new Option("--nodes <count>", "brokers").choices(["1", "3"]).default("3"))
     .addOption(
-      new Option("--base-port <port>", "HTTP port of node 1; gRPC and peers follow, each node 100 higher")
+      new Option("--base-port <port>", "HTTP port of node 1; gRPC, peers and TCP follow, each node 100 higher")
         .argParser(countWithin(BASE_PORT))
         .default(BASE_PORT.default),
     )

@@ -11,11 +11,15 @@ import { LIMITS } from "@opencmq/proto"
 import { NodeDisk } from "../adapters/disk/node-disk.ts"
 import { startGrpcHealth } from "../adapters/grpc/health-server.ts"
 import type { GrpcHealthServer } from "../adapters/grpc/health-server.ts"
+import type { TcpRoute } from "../adapters/http/action-handler.ts"
 import { httpFaceDefaults, makeHttpFace } from "../adapters/http/http-server.ts"
 import type { HttpFace } from "../adapters/http/http-server.ts"
+import type { KeyRing } from "../adapters/tcp/authenticate.ts"
 import { LOG_DEFAULTS } from "../adapters/log/log-options.ts"
 import { EMPTY_RECOVERY, MemoryLog } from "../adapters/log/memory-log.ts"
 import { openSegmentedLog } from "../adapters/log/segmented-log.ts"
+import { TCP_FACE_DEFAULTS } from "../adapters/tcp/face-options.ts"
+import { TcpFace } from "../adapters/tcp/tcp-face.ts"
 import { createTcpTransport } from "../adapters/peer/tcp-transport.ts"
 import type { TcpTransport } from "../adapters/peer/tcp-transport.ts"
 import { readAllowList } from "../adapters/push/allow-list.ts"
@@ -126,6 +130,7 @@ class BrokerProcess {
   #transport: TcpTransport | undefined
   #node: BrokerNode | undefined
   #face: HttpFace | undefined
+  #tcp: TcpFace | undefined
   #grpc: GrpcHealthServer | undefined
   #isStopping = false
 
@@ -154,7 +159,7 @@ class BrokerProcess {
     const options = this.#options
     this.#node = await (options.inMemory ? this.#startInMemory() : this.#startOnDisk(resolve(options.dataDir)))
     exposeNode(this.#metrics, this.#node)
-    await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port)")
+    await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port, --tcp-port)")
     await this.#transport?.listen()
     const service = this.#node
     this.#grpc = await startGrpcHealth({
@@ -162,9 +167,13 @@ class BrokerProcess {
       timers: this.#timers,
       listen: { host: options.grpcHost, port: options.grpcPort },
     })
-    this.#face = await this.#makeFace(service)
+    this.#tcp = this.#makeTcpFace(service)
+    // Before HTTP, which tells its address.
+    const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
+    this.#face = await this.#makeFace(service, tcpRoute(options, tcp.port))
     const { port } = await this.#face.listen({ host: options.httpHost, port: options.httpPort })
-    this.#logger.info({ http: port, grpc: this.#grpc.port, server: this.#face.kind }, "listening")
+    const ports = { http: port, grpc: this.#grpc.port, tcp: tcp.port }
+    this.#logger.info({ ...ports, server: this.#face.kind }, "listening")
     this.#obeySignals()
     this.#reportReadiness(service)
   }
@@ -268,13 +277,26 @@ class BrokerProcess {
     return this.#transport
   }
 
-  #makeFace(service: BrokerNode): Promise<HttpFace> {
+  #makeTcpFace(service: BrokerNode): TcpFace {
+    const { maxConnections, requestTimeoutMs } = this.#options
+    return new TcpFace({
+      service,
+      keys: keyRingOf(this.#options),
+      clock: this.#clock,
+      timers: this.#timers,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      options: { ...TCP_FACE_DEFAULTS, maxConnections, requestTimeoutMs },
+    })
+  }
+
+  #makeFace(service: BrokerNode, route: TcpRoute): Promise<HttpFace> {
     const options = this.#options
     const defaults = httpFaceDefaults(PRODUCT_VERSION)
-    const { secretId, secretKey } = keyPairOf(options)
+    const { secretId } = keyPairOf(options)
     return makeHttpFace({
       service,
-      keys: { get: (id) => (id === secretId ? secretKey : undefined) },
+      keys: keyRingOf(options),
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
@@ -291,7 +313,7 @@ class BrokerProcess {
           isDevelopment: options.devMode,
           isAkidRequired: secretId?.startsWith("AKID") ?? true,
         },
-        actions: { ...defaults.actions, requestTimeoutMs: options.requestTimeoutMs },
+        actions: { ...defaults.actions, requestTimeoutMs: options.requestTimeoutMs, tcpRoute: route },
       },
     })
   }
@@ -315,7 +337,8 @@ class BrokerProcess {
       if (this.#node === undefined) resolvePromise()
       else this.#node.stop(resolvePromise)
     })
-    await Promise.all([nodeStopped, this.#face?.close({ graceMs: CLOSE_GRACE_MS })])
+    const closing = { graceMs: CLOSE_GRACE_MS }
+    await Promise.all([nodeStopped, this.#face?.close(closing), this.#tcp?.close(closing)])
     this.#grpc?.close()
     await this.#pushes.close()
     await this.#transport?.close()
@@ -347,6 +370,7 @@ function addressesOf(options: ServerOptions): ListenAddress[] {
     { what: "HTTP", host: options.httpHost, port: options.httpPort },
     { what: "gRPC", host: options.grpcHost, port: options.grpcPort },
     { what: "for the other nodes", host: options.peerHost, port: options.peerPort },
+    { what: "TCP", host: options.tcpHost, port: options.tcpPort },
   ]
 }
 
@@ -357,9 +381,25 @@ function keyPairOf(options: ServerOptions): { readonly secretId: string | undefi
   return { secretId: undefined, secretKey: "" }
 }
 
+function keyRingOf(options: ServerOptions): KeyRing {
+  const { secretId, secretKey } = keyPairOf(options)
+  return { get: (id) => (id === secretId ? secretKey : undefined) }
+}
+
 /** What is listened on everywhere has no address that could be told to others. */
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::"
+}
+
 function ownHttpAddress({ httpHost, httpPort }: ServerOptions): string {
-  return httpHost === "0.0.0.0" || httpHost === "::" ? "" : `http://${httpHost}:${String(httpPort)}`
+  return isWildcard(httpHost) ? "" : `http://${httpHost}:${String(httpPort)}`
+}
+
+/** @param port - the one that is listened on. */
+function tcpRoute({ tcpAddress, tcpHost }: ServerOptions, port: number): TcpRoute {
+  if (tcpAddress === undefined) return { host: isWildcard(tcpHost) ? undefined : tcpHost, port }
+  const colon = tcpAddress.lastIndexOf(":")
+  return { host: tcpAddress.slice(0, colon), port: Number(tcpAddress.slice(colon + 1)) }
 }
 
 function nodeOptions(options: ServerOptions): NodeOptions {

@@ -411,6 +411,18 @@ describe.each(SERVERS)("over %s", (server) => {
     })
   })
 
+  test("QueryQueueRoute answers the name under which the client came, and the port of the TCP face", async () => {
+    const queueName = await newQueue()
+    expect(await client.ok("QueryQueueRoute", { queueName })).toMatchObject({ addr: ["127.0.0.1:7073"] })
+    expect((await client.call("QueryQueueRoute", { queueName: "nowhere" })).json).toMatchObject({ code: 4440 })
+    expect((await client.call("QueryQueueRoute", {})).json).toMatchObject({ code: 4000 })
+    const told = await openFace(server, { actions: { tcpRoute: { host: "broker.example", port: 17_073 } } })
+    const other = new CmqClient(told.port)
+    await other.ok("CreateQueue", { queueName })
+    expect(await other.ok("QueryQueueRoute", { queueName })).toMatchObject({ addr: ["broker.example:17073"] })
+    await told.close()
+  })
+
   test("GetClusterStatus answers an object", async () => {
     expect(await client.ok("GetClusterStatus")).toMatchObject({ cluster: { nodeId: 1, term: 1 } })
   })

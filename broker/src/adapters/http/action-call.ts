@@ -20,6 +20,8 @@ export type Answerer<K extends UseCaseName, N extends ActionName> = (value: Valu
 /** What a call needs of its surroundings. */
 export interface CallHost {
   readonly service: BrokerService
+  /** Where a client that found this face by such a `Host` header reaches it by TCP: `host:port`. */
+  tcpAddressFor(hostHeader: string): string
   /** Wraps the JSON of a reply. */
   replyOf(call: ActionCall<ActionName>, json: string): HttpReply
   /** Told once, at the end, whatever the end is. `code` as in the reply; -1 = the client had gone. */
@@ -35,6 +37,8 @@ export interface CallStart<N extends ActionName> {
   readonly timeoutMs: number
   readonly startedAtMs: number
   readonly exchange: HttpExchange
+  /** As sent. */
+  readonly hostHeader: string
 }
 
 /** One request being carried out. */
@@ -50,6 +54,7 @@ export class ActionCall<N extends ActionName> implements RequestContext, HttpLis
   onCancel: (() => void) | undefined
   private readonly exchange: HttpExchange
   private readonly host: CallHost
+  private readonly hostHeader: string
   private isOver = false
 
   constructor(host: CallHost, start: CallStart<N>) {
@@ -61,6 +66,7 @@ export class ActionCall<N extends ActionName> implements RequestContext, HttpLis
     this.timeoutMs = start.timeoutMs
     this.startedAtMs = start.startedAtMs
     this.exchange = start.exchange
+    this.hostHeader = start.hostHeader
     this.exchange.listener = this
   }
 
@@ -82,6 +88,11 @@ export class ActionCall<N extends ActionName> implements RequestContext, HttpLis
         return true
       },
     })
+  }
+
+  /** Where this client reaches this node by TCP. */
+  get tcpAddress(): string {
+    return this.host.tcpAddressFor(this.hostHeader)
   }
 
   /** @returns false when the client could not be told. */

@@ -23,6 +23,13 @@ import type { HttpExchange, HttpRefusal, HttpReply, HttpRequest } from "./http-m
 /** The paths that CMQ's clients use; both are signed as they are (cmq-api.md §0.1). */
 export const ACTION_PATHS: readonly string[] = ["/v2/index.php", "/"]
 
+/** Where clients reach this node by CMQ's TCP protocol, as QueryQueueRoute tells them. */
+export interface TcpRoute {
+  /** Undefined = by the name under which the client found this face. */
+  readonly host: string | undefined
+  readonly port: number
+}
+
 /** What an operator may choose. */
 export interface ActionHandlerOptions {
   /** Parameters of one request. */
@@ -34,12 +41,14 @@ export interface ActionHandlerOptions {
   readonly requestTimeoutMs: number
   /** For the page at `/`. */
   readonly version: string
+  readonly tcpRoute: TcpRoute
 }
 
 /** The defaults of `ActionHandlerOptions`, without the version. */
 export const ACTION_HANDLER_DEFAULTS = {
   maxParameters: LIMITS.requestParametersCount.default,
   requestTimeoutMs: 8_000,
+  tcpRoute: { host: undefined, port: 7_073 },
 } as const
 
 /** What an `ActionHandler` is made from. */
@@ -112,7 +121,8 @@ export class ActionHandler implements CallHost {
       return
     }
     const { requestTimeoutMs } = this.parts.options
-    this.start({ ...prepared, ...identity, timeoutMs: requestTimeoutMs, startedAtMs, exchange })
+    const hostHeader = request.header("host")
+    this.start({ ...prepared, ...identity, timeoutMs: requestTimeoutMs, startedAtMs, exchange, hostHeader })
   }
 
   /** The reply to a request that the server turns away unseen. */
@@ -133,6 +143,11 @@ export class ActionHandler implements CallHost {
   replyOf({ requestId }: RequestIdentity, json: string): HttpReply {
     const extras: ReplyExtras = { leader: this.leaderAddress(), isLast: this.isDraining }
     return jsonReply(requestId, json, extras)
+  }
+
+  tcpAddressFor(hostHeader: string): string {
+    const { host, port } = this.parts.options.tcpRoute
+    return `${host ?? hostHeader.replace(/:\d*$/, "")}:${String(port)}`
   }
 
   finished(call: ActionCall<ActionName>, code: number): void {

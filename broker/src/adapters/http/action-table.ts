@@ -72,6 +72,11 @@ export const ACTION_TABLE: ActionTable = {
     })
   },
 
+  QueryQueueRoute: (call) => {
+    // Every node serves every queue, so all there is to know is whether it exists.
+    call.execute("getQueueAttributes", { queueName: call.values.queueName }, answerRoute)
+  },
+
   // --- Messages -----------------------------------------------------------------------------------------
   SendMessage: (call) => {
     const { queueName, msgBody, delaySeconds, clientMessageId = "", attributes = NO_ATTRIBUTES } = call.values
@@ -193,6 +198,10 @@ function answerNothing(): Answer {
 
 function answerQueueId({ queueId }: { readonly queueId: string }): Answer {
   return `,"queueId":"${queueId}"`
+}
+
+function answerRoute(_status: ValueOf<"getQueueAttributes">, call: ActionCall<"QueryQueueRoute">): Answer {
+  return `,"addr":[${JSON.stringify(call.tcpAddress)}]`
 }
 
 function sentJson({ msgIds, duplicates }: ValueOf<"sendMessages">, index: number): string {

@@ -50,6 +50,11 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
     },
   },
   {
+    action: "QueryQueueRoute",
+    params: { queueName: "orders" },
+    reply: { ...OK, addr: ["127.0.0.1:7073"] },
+  },
+  {
     action: "SendMessage",
     params: { queueName: "orders", msgBody: "hello" },
     reply: { ...OK, msgId: "65536" },
@@ -208,6 +213,7 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   RewindQueue: [...QUEUE_ERRORS, "rewindNotEnabled", "rewindTimeInvalid"],
   ListDeadLetterSourceQueues: QUEUE_ERRORS,
   UnbindDeadLetterQueue: [...QUEUE_ERRORS, "deadLetterQueueNotFound"],
+  QueryQueueRoute: QUEUE_ERRORS,
   SendMessage: SEND_ERRORS,
   BatchSendMessage: [...SEND_ERRORS, "batchTooLarge", "parameterBatchSize", "parameterNotConsecutive"],
   ReceiveMessage: RECEIVE_ERRORS,

@@ -1,0 +1,118 @@
+/**
+ * Bodies of requests to use cases, checked against the limits table, in the order and with the refusals of the HTTP
+ * face (`readParameters` of `@opencmq/proto`): a queue does not refuse differently because of the road to it.
+ */
+import { LIMITS, accept, decodeReceiptHandle, isQueueName, isWithin, refuse } from "@opencmq/proto"
+import type { LimitRow, Reading, Refused } from "@opencmq/proto"
+import type { Handle, OutgoingMessage, RequestOf } from "../../node/service-types.ts"
+import type { BatchDeleteBody, BatchPullBody, BatchSendBody, DeleteBody, PullBody, SendBody } from "./cmq-proto.ts"
+import { wideText } from "./wide-integer.ts"
+import type { WideInteger } from "./wide-integer.ts"
+
+/** 1021 */
+export function readSend(body: SendBody = {}): Reading<RequestOf<"sendMessages">> {
+  const { msgBody, ...rest } = body
+  const refused = refuseQueueName(body) ?? refuseTransaction(body)
+  if (refused !== undefined) return refused
+  if (msgBody === undefined) return refuse("parameterMissing", "msgBody")
+  return readBodies(rest, [msgBody])
+}
+
+/** 1022 */
+export function readBatchSend(body: BatchSendBody = {}): Reading<RequestOf<"sendMessages">> {
+  const { msgBody = [], ...rest } = body
+  const refused = refuseQueueName(body) ?? refuseTransaction(body) ?? refuseCount("msgBody", msgBody)
+  return refused ?? readBodies(rest, msgBody)
+}
+
+/** 1023 */
+export function readPull(body: PullBody = {}): Reading<RequestOf<"receiveMessages">> {
+  return refuseQueueName(body) ?? readReceive(body, 1)
+}
+
+/** 1024 */
+export function readBatchPull(body: BatchPullBody = {}): Reading<RequestOf<"receiveMessages">> {
+  const { numMsg } = body
+  const refused = refuseQueueName(body)
+  if (refused !== undefined) return refused
+  if (numMsg === undefined) return refuse("parameterMissing", "num_msg")
+  return refuseRange("num_msg", LIMITS.numOfMsg, numMsg) ?? readReceive(body, numMsg)
+}
+
+/** 1025 */
+export function readDelete(body: DeleteBody = {}): Reading<RequestOf<"deleteMessages">> {
+  const { queueName = "", receiptHandle } = body
+  const refused = refuseQueueName(body)
+  if (refused !== undefined) return refused
+  if (receiptHandle === undefined) return refuse("parameterMissing", "receipt_handle")
+  return accept({ queueName, handles: [handleOf(receiptHandle)] })
+}
+
+/** 1026 */
+export function readBatchDelete(body: BatchDeleteBody = {}): Reading<RequestOf<"deleteMessages">> {
+  const { queueName = "", receiptHandle = [] } = body
+  const refused = refuseQueueName(body) ?? refuseCount("receipt_handle", receiptHandle)
+  return refused ?? accept({ queueName, handles: receiptHandle.map(handleOf) })
+}
+
+// --- Parts ------------------------------------------------------------------------------------------------
+
+function readBodies(
+  { queueName = "", delaySeconds = 0 }: Omit<SendBody, "msgBody">,
+  bodies: readonly Uint8Array[],
+): Reading<RequestOf<"sendMessages">> {
+  let totalBytes = 0
+  for (const { length } of bodies) {
+    if (length === 0) return refuse("messageEmpty")
+    if (length > LIMITS.msgBodyBytes.max) return refuse("messageTooLarge")
+    totalBytes += length
+  }
+  if (totalBytes > LIMITS.batchBodyBytes.max) return refuse("batchTooLarge")
+  if (!isWithin(LIMITS.delaySeconds, delaySeconds)) return refuse("delayOutOfRange")
+  const messages = bodies.map((body): OutgoingMessage => ({
+    body,
+    delayMs: delaySeconds * 1000,
+    clientMessageId: "",
+    attributes: [],
+  }))
+  return accept({ queueName, messages })
+}
+
+function readReceive(body: PullBody, maxCount: number): Reading<RequestOf<"receiveMessages">> {
+  const { queueName = "", pollWaitSeconds, visibleTimeout } = body
+  const refused =
+    refuseRange("poll_wait_seconds", LIMITS.pollingWaitSeconds, pollWaitSeconds) ??
+    refuseRange("visible_timeout", LIMITS.visibilityTimeoutSeconds, visibleTimeout)
+  if (refused !== undefined) return refused
+  return accept({
+    queueName,
+    maxCount,
+    pollingWaitMs: pollWaitSeconds === undefined ? undefined : pollWaitSeconds * 1000,
+    visibilityTimeoutMs: visibleTimeout === undefined ? undefined : visibleTimeout * 1000,
+  })
+}
+
+function refuseQueueName({ queueName = "" }: { readonly queueName?: string }): Refused | undefined {
+  if (queueName === "") return refuse("parameterMissing", "queue_name")
+  return isQueueName(queueName) ? undefined : refuse("queueNameInvalid")
+}
+
+function refuseTransaction({ isTransaction = 0 }: { readonly isTransaction?: number }): Refused | undefined {
+  return isTransaction === 0 ? undefined : refuse("transactionNotSupported")
+}
+
+function refuseCount(name: string, { length }: { readonly length: number }): Refused | undefined {
+  if (length === 0) return refuse("parameterMissing", name)
+  return isWithin(LIMITS.batchCount, length) ? undefined : refuse("parameterBatchSize", name)
+}
+
+/** What was not sent is not out of range. */
+function refuseRange(name: string, limit: LimitRow, value: number | undefined): Refused | undefined {
+  return value === undefined || isWithin(limit, value) ? undefined : refuse("parameterOutOfRange", name)
+}
+
+function handleOf(receiptHandle: WideInteger): Handle {
+  const parts = decodeReceiptHandle(wideText(receiptHandle))
+  if (parts === undefined) throw new RangeError("every 64-bit number is a receipt handle")
+  return parts
+}
