@@ -9,8 +9,8 @@ import { chmod, mkdir } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { LIMITS } from "@opencmq/proto"
 import { NodeDisk } from "../adapters/disk/node-disk.ts"
-import { startGrpcHealth } from "../adapters/grpc/health-server.ts"
-import type { GrpcHealthServer } from "../adapters/grpc/health-server.ts"
+import { GRPC_SERVER_DEFAULTS, startGrpcServer } from "../adapters/grpc/grpc-server.ts"
+import type { GrpcServer } from "../adapters/grpc/grpc-server.ts"
 import { httpFaceDefaults, makeHttpFace } from "../adapters/http/http-server.ts"
 import type { HttpFace } from "../adapters/http/http-server.ts"
 import { LOG_DEFAULTS } from "../adapters/log/log-options.ts"
@@ -102,7 +102,7 @@ class BrokerProcess {
   #transport: TcpTransport | undefined
   #node: BrokerNode | undefined
   #face: HttpFace | undefined
-  #grpc: GrpcHealthServer | undefined
+  #grpc: GrpcServer | undefined
   #isStopping = false
 
   constructor(options: ServerOptions, logger: RootLogger) {
@@ -127,11 +127,7 @@ class BrokerProcess {
     await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port)")
     await this.#transport?.listen()
     const service = this.#node
-    this.#grpc = await startGrpcHealth({
-      service,
-      timers: this.#timers,
-      listen: { host: options.grpcHost, port: options.grpcPort },
-    })
+    this.#grpc = await this.#startGrpc(service)
     this.#face = await this.#makeFace(service)
     const { port } = await this.#face.listen({ host: options.httpHost, port: options.httpPort })
     this.#logger.info({ http: port, grpc: this.#grpc.port, server: this.#face.kind }, "listening")
@@ -240,10 +236,10 @@ class BrokerProcess {
   #makeFace(service: BrokerNode): Promise<HttpFace> {
     const options = this.#options
     const defaults = httpFaceDefaults(PRODUCT_VERSION)
-    const { secretId, secretKey } = keyPairOf(options)
+    const { secretId } = keyPairOf(options)
     return makeHttpFace({
       service,
-      keys: { get: (id) => (id === secretId ? secretKey : undefined) },
+      keys: keyRingOf(options),
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
@@ -261,6 +257,29 @@ class BrokerProcess {
           isAkidRequired: secretId?.startsWith("AKID") ?? true,
         },
         actions: { ...defaults.actions, requestTimeoutMs: options.requestTimeoutMs },
+      },
+    })
+  }
+
+  #startGrpc(service: BrokerNode): Promise<GrpcServer> {
+    const options = this.#options
+    return startGrpcServer({
+      service,
+      keys: keyRingOf(options),
+      clock: this.#clock,
+      timers: this.#timers,
+      metrics: this.#metrics,
+      listen: { host: options.grpcHost, port: options.grpcPort },
+      options: {
+        ...GRPC_SERVER_DEFAULTS,
+        authentication: {
+          ...GRPC_SERVER_DEFAULTS.authentication,
+          timestampWindowSeconds: options.timestampWindowSeconds,
+          nonceReplay: options.nonceReplay === "refuse",
+          allowAnonymous: options.allowAnonymous,
+          isDevelopment: options.devMode,
+        },
+        requestTimeoutMs: options.requestTimeoutMs,
       },
     })
   }
@@ -284,8 +303,8 @@ class BrokerProcess {
       if (this.#node === undefined) resolvePromise()
       else this.#node.stop(resolvePromise)
     })
-    await Promise.all([nodeStopped, this.#face?.close({ graceMs: CLOSE_GRACE_MS })])
-    this.#grpc?.close()
+    const closing = { graceMs: CLOSE_GRACE_MS }
+    await Promise.all([nodeStopped, this.#face?.close(closing), this.#grpc?.close(closing)])
     await this.#transport?.close()
     this.#logger.info({}, "stopped")
     this.#end(0)
@@ -323,6 +342,11 @@ function keyPairOf(options: ServerOptions): { readonly secretId: string | undefi
   if (secretId !== undefined && secretKey !== undefined) return { secretId, secretKey }
   if (options.devMode) return { secretId: DEVELOPMENT_SECRET_ID, secretKey: DEVELOPMENT_SECRET_KEY }
   return { secretId: undefined, secretKey: "" }
+}
+
+function keyRingOf(options: ServerOptions): { get(secretId: string): string | undefined } {
+  const { secretId, secretKey } = keyPairOf(options)
+  return { get: (id) => (id === secretId ? secretKey : undefined) }
 }
 
 /** What is listened on everywhere has no address that could be told to others. */
