@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url"
 import * as grpc from "@grpc/grpc-js"
 import * as loader from "@grpc/proto-loader"
 import protobuf from "protobufjs"
+import { expect } from "vitest"
 import { GRPC_SERVER_DEFAULTS, startGrpcServer } from "../../../src/adapters/grpc/grpc-server.ts"
 import type { GrpcServerOptions } from "../../../src/adapters/grpc/grpc-server.ts"
 import { NodeTimers } from "../../../src/adapters/system/node-timers.ts"
@@ -75,6 +76,11 @@ export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestG
       return closing
     },
   }
+}
+
+/** As `expect.poll`, for a machine that has other work. */
+export function until<T>(look: () => T, intervalMs = 50): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(look, { timeout: 30_000, interval: intervalMs })
 }
 
 /** What a test may say of one call. */
