@@ -41,6 +41,9 @@ export {
 export type { ReceiptHandleParts } from "./receipt-handle.ts"
 export { canonicalString, sign, signText, signatureHash, verify } from "./signature.ts"
 export type { CanonicalDialect, SignableRequest, SignatureHash, Verification } from "./signature.ts"
+export { CALL_METADATA, bytesHash, callText, signCall, verifyCall } from "./call-signature.ts"
+export type { SignableCall } from "./call-signature.ts"
+export { PROTO_FILES, PROTO_ROOT } from "./proto-files.ts"
 export { ACTION_NAMES, ACTIONS, COMMON_PARAMETERS, MESSAGE_REPLY, actionRow, findAction } from "./actions.ts"
 export type {
   ActionName,
@@ -52,7 +55,8 @@ export type {
   ParameterValues,
   ReplyType,
 } from "./actions.ts"
-export { readCommonParameters, readParameters } from "./read-parameters.ts"
+export { checkTogether, readCommonParameters, readParameters } from "./read-parameters.ts"
+export type { AttributesTogether } from "./read-parameters.ts"
 export { accept, refuse } from "./reading.ts"
 export type { ParameterMap, Reading, Refused } from "./reading.ts"
 export { readIndexRange } from "./indexed-parameters.ts"
@@ -63,6 +67,7 @@ export type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 export {
   attributeFields,
   attributeParameters,
+  checkAttributes,
   formatAttributes,
   parseAttributes,
   readAttributeGroup,

@@ -9,7 +9,7 @@
 import { readIndexRange } from "./indexed-parameters.ts"
 import { ATTRIBUTE_NAME_PATTERN, LIMITS } from "./limits.ts"
 import { accept, refuse } from "./reading.ts"
-import type { ParameterMap, Reading } from "./reading.ts"
+import type { ParameterMap, Reading, Refused } from "./reading.ts"
 
 /** One attribute of a message. */
 export type MessageAttribute = Readonly<{
@@ -26,6 +26,7 @@ export type AttributeFields = Readonly<{ name: string; type: "string" | "binary"
 
 const BASE64_PATTERN = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const FIELDS = ["name", "value", "type"]
+const NAME_RULE = "a name has 1 to 256 letters, digits, _ - ."
 
 const textDecoder = new TextDecoder()
 
@@ -98,18 +99,34 @@ function valueText(type: MessageAttribute["type"], value: Uint8Array): string {
 function attributesOf(list: readonly unknown[]): Reading<readonly MessageAttribute[]> {
   if (list.length > LIMITS.attributesPerMessageCount.max) return refuse("parameterBatchSize", "attribute")
   const attributes: MessageAttribute[] = []
-  const names = new Set<string>()
-  let totalBytes = 0
   for (const fields of list) {
     const read = attributeOf(fields)
     if (!read.ok) return read
-    const { name, value } = read.value
+    attributes.push(read.value)
+  }
+  return checkAttributes(attributes) ?? accept(attributes)
+}
+
+/**
+ * Why a message cannot have these attributes: too many (`parameterBatchSize`), or `attributeInvalid` with the reason.
+ *
+ * For faces that get attributes as values; those that come as text have passed here, too.
+ * @returns undefined when it can. O(names).
+ */
+export function checkAttributes(attributes: readonly MessageAttribute[]): Refused | undefined {
+  if (attributes.length > LIMITS.attributesPerMessageCount.max) return refuse("parameterBatchSize", "attribute")
+  const names = new Set<string>()
+  let totalBytes = 0
+  for (const { name, value } of attributes) {
+    if (!ATTRIBUTE_NAME_PATTERN.test(name)) return refuse("attributeInvalid", NAME_RULE)
+    if (value.length > LIMITS.attributeValueBytes.max) {
+      return refuse("attributeInvalid", `value of ${name} has ${String(value.length)} bytes`)
+    }
     if (names.has(name)) return refuse("attributeInvalid", `${name} is there twice`)
     names.add(name)
     totalBytes += name.length + value.length
-    attributes.push(read.value)
   }
-  if (totalBytes <= LIMITS.attributesTotalBytes.max) return accept(attributes)
+  if (totalBytes <= LIMITS.attributesTotalBytes.max) return undefined
   return refuse("attributeInvalid", `all together have ${String(totalBytes)} bytes`)
 }
 
@@ -117,15 +134,12 @@ function attributeOf(fields: unknown): Reading<MessageAttribute> {
   if (typeof fields !== "object" || fields === null) return refuse("attributeInvalid", "each must be an object")
   const { name, value, type = "string" } = fields as Readonly<Record<string, unknown>>
   if (typeof name !== "string" || !ATTRIBUTE_NAME_PATTERN.test(name)) {
-    return refuse("attributeInvalid", "a name has 1 to 256 letters, digits, _ - .")
+    return refuse("attributeInvalid", NAME_RULE)
   }
   if (typeof value !== "string") return refuse("attributeInvalid", `value of ${name} is not text`)
   if (type !== "string" && type !== "binary") return refuse("attributeInvalid", `type of ${name} is unknown`)
   if (type === "binary" && !BASE64_PATTERN.test(value)) return refuse("attributeInvalid", `${name} is not base64`)
   const bytes = type === "binary" ? Buffer.from(value, "base64") : Buffer.from(value, "utf8")
-  if (bytes.length > LIMITS.attributeValueBytes.max) {
-    return refuse("attributeInvalid", `value of ${name} has ${String(bytes.length)} bytes`)
-  }
   // A copy: a Buffer of this size would be a window into a pool that other requests share.
   return accept({ name, type, value: new Uint8Array(bytes) })
 }

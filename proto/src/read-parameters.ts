@@ -210,13 +210,26 @@ function checkEndpoint({ protocol, endpoint }: ActionParameters["Subscribe"]): R
   return /^http:\/\/[^/?#@]+([/?#]|$)/i.test(endpoint) ? undefined : refuse("endpointInvalid")
 }
 
-/** Rules between parameters of one request. With SetQueueAttributes the machine compares with what it has. */
 function crossCheck(action: ActionName, values: Values): Refused | undefined {
   if (action === "Subscribe") return checkEndpoint(values as unknown as ActionParameters["Subscribe"])
   if (action !== "CreateQueue" && action !== "SetQueueAttributes") return undefined
-  const { msgRetentionSeconds, rewindSeconds, deadLetterPolicy, queueName } = values as unknown as Partial<
-    ActionParameters["CreateQueue"]
-  >
+  return checkTogether(values)
+}
+
+/** What `checkTogether` compares; absent = not given. Times in seconds, fractions allowed. */
+export type AttributesTogether = Readonly<{
+  queueName?: string
+  msgRetentionSeconds?: number
+  rewindSeconds?: number
+  deadLetterPolicy?: DeadLetterPolicy
+}>
+
+/**
+ * Rules between the attributes of one queue, each of which is in its range: `rewindExceedsRetention`,
+ * `deadLetterPolicyInvalid` with the reason. When a queue is changed, the machine compares with what it has.
+ */
+export function checkTogether(attributes: AttributesTogether): Refused | undefined {
+  const { msgRetentionSeconds, rewindSeconds, deadLetterPolicy, queueName } = attributes
   if (msgRetentionSeconds !== undefined && rewindSeconds !== undefined && rewindSeconds > msgRetentionSeconds) {
     return refuse("rewindExceedsRetention")
   }

@@ -9,8 +9,8 @@ import { chmod, mkdir } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { LIMITS } from "@opencmq/proto"
 import { NodeDisk } from "../adapters/disk/node-disk.ts"
-import { startGrpcHealth } from "../adapters/grpc/health-server.ts"
-import type { GrpcHealthServer } from "../adapters/grpc/health-server.ts"
+import { GRPC_SERVER_DEFAULTS, startGrpcServer } from "../adapters/grpc/grpc-server.ts"
+import type { GrpcServer } from "../adapters/grpc/grpc-server.ts"
 import type { TcpRoute } from "../adapters/http/action-handler.ts"
 import { httpFaceDefaults, makeHttpFace } from "../adapters/http/http-server.ts"
 import type { HttpFace } from "../adapters/http/http-server.ts"
@@ -131,7 +131,7 @@ class BrokerProcess {
   #node: BrokerNode | undefined
   #face: HttpFace | undefined
   #tcp: TcpFace | undefined
-  #grpc: GrpcHealthServer | undefined
+  #grpc: GrpcServer | undefined
   #isStopping = false
 
   constructor(options: ServerOptions, logger: RootLogger) {
@@ -162,11 +162,7 @@ class BrokerProcess {
     await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port, --tcp-port)")
     await this.#transport?.listen()
     const service = this.#node
-    this.#grpc = await startGrpcHealth({
-      service,
-      timers: this.#timers,
-      listen: { host: options.grpcHost, port: options.grpcPort },
-    })
+    this.#grpc = await this.#startGrpc(service)
     this.#tcp = this.#makeTcpFace(service)
     // Before HTTP, which tells its address.
     const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
@@ -318,6 +314,29 @@ class BrokerProcess {
     })
   }
 
+  #startGrpc(service: BrokerNode): Promise<GrpcServer> {
+    const options = this.#options
+    return startGrpcServer({
+      service,
+      keys: keyRingOf(options),
+      clock: this.#clock,
+      timers: this.#timers,
+      metrics: this.#metrics,
+      listen: { host: options.grpcHost, port: options.grpcPort },
+      options: {
+        ...GRPC_SERVER_DEFAULTS,
+        authentication: {
+          ...GRPC_SERVER_DEFAULTS.authentication,
+          timestampWindowSeconds: options.timestampWindowSeconds,
+          nonceReplay: options.nonceReplay === "refuse",
+          allowAnonymous: options.allowAnonymous,
+          isDevelopment: options.devMode,
+        },
+        requestTimeoutMs: options.requestTimeoutMs,
+      },
+    })
+  }
+
   #obeySignals(): void {
     const stop = (why: string) => (): void => {
       void this.#stop(why)
@@ -338,8 +357,8 @@ class BrokerProcess {
       else this.#node.stop(resolvePromise)
     })
     const closing = { graceMs: CLOSE_GRACE_MS }
-    await Promise.all([nodeStopped, this.#face?.close(closing), this.#tcp?.close(closing)])
-    this.#grpc?.close()
+    const faces = [this.#face, this.#tcp, this.#grpc]
+    await Promise.all([nodeStopped, ...faces.map((face) => face?.close(closing))])
     await this.#pushes.close()
     await this.#transport?.close()
     this.#logger.info({}, "stopped")

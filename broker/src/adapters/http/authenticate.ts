@@ -11,7 +11,7 @@ import type { Counter, Metrics } from "../../node/metrics.ts"
 import type { Clock } from "../../ports.ts"
 import type { Refusal } from "./error-reply.ts"
 import type { HttpRequest } from "./http-message.ts"
-import { NonceCache } from "./nonce-cache.ts"
+import { NonceCache } from "../../node/nonce-cache.ts"
 
 /** The key pairs of the cluster: SecretId -> SecretKey. A Map will do. */
 export interface KeyRing {
