@@ -192,6 +192,22 @@ export const LIMITS = {
     meaning: "Bodies, handles and the like in one batch. Otherwise parameterBatchSize.",
     source: "D: BatchSendMessage, BatchDeleteMessage",
   },
+  streamBatchCount: {
+    min: 1,
+    max: 256,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "gRPC streams: messages of one batch, handles of one settlement. Otherwise parameterBatchSize.",
+    source: "OpenCMQ: a frame costs as much as twenty messages",
+  },
+  consumeCreditsCount: {
+    min: 0,
+    max: 65_536,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "gRPC Consume: credits of one stream that are kept; what is above is cut off.",
+    source: "OpenCMQ",
+  },
   msgBodyBytes: {
     min: 1,
     max: MIB,

@@ -1,6 +1,6 @@
 /** Every method of the gRPC API, by a real client. */
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { openGrpcFace } from "./kit/grpc-face.ts"
+import { openGrpcFace, until } from "./kit/grpc-face.ts"
 import type { Fields, GrpcClient, TestGrpcFace } from "./kit/grpc-face.ts"
 
 let face: TestGrpcFace
@@ -152,7 +152,7 @@ test("an empty receive is an empty list; a long poll is woken by a message", asy
   await createQueue("poll")
   expect(await client.call("MessageService/Receive", { queueName: "poll" })).toEqual({})
   const waiting = client.call("MessageService/Receive", { queueName: "poll", pollingWaitMs: 20_000 })
-  await expect.poll(() => face.broker.waitingCount()).toBe(1)
+  await until(() => face.broker.waitingCount()).toBe(1)
   await client.call("MessageService/Send", { queueName: "poll", messages: [{ body: Buffer.from("woken") }] })
   expect(bodies(await waiting)).toEqual(["woken"])
 })

@@ -5,7 +5,7 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import descriptor from "protobufjs/ext/descriptor/index.js"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { isServiceError, openGrpcFace } from "./kit/grpc-face.ts"
+import { isServiceError, openGrpcFace, until } from "./kit/grpc-face.ts"
 import type { CallOptions, Fields, GrpcClient, TestGrpcFace } from "./kit/grpc-face.ts"
 
 const { status } = grpc
@@ -394,7 +394,7 @@ describe("a receive that its client gives up", () => {
     await client.call("QueueService/CreateQueue", { queueName: "own-wait", attributes: { pollingWaitMs: 30_000 } })
     const error = await failure(client.call("MessageService/Receive", { queueName: "own-wait" }, { deadlineMs: 200 }))
     expect(error.code).toBe(status.DEADLINE_EXCEEDED)
-    await expect.poll(() => face.broker.waitingCount()).toBe(0)
+    await until(() => face.broker.waitingCount()).toBe(0)
     await client.call("MessageService/Send", { queueName: "own-wait", messages: ONE })
     expect(await client.call("QueueService/GetQueue", { queueName: "own-wait" })).toMatchObject({ activeCount: "1" })
   })
@@ -408,10 +408,10 @@ describe("a receive that its client gives up", () => {
 
   test("it is cancelled while it waits: the wait ends at the broker", async () => {
     const open = client.open("MessageService/Receive", { queueName: "q", pollingWaitMs: 20_000 })
-    await expect.poll(() => face.broker.waitingCount()).toBe(1)
+    await until(() => face.broker.waitingCount()).toBe(1)
     open.call.cancel()
     expect((await failure(open.answer)).code).toBe(status.CANCELLED)
-    await expect.poll(() => face.broker.waitingCount()).toBe(0)
+    await until(() => face.broker.waitingCount()).toBe(0)
   })
 
   test("it is cancelled when the messages are already taken: they are given back at once", async () => {
@@ -419,13 +419,13 @@ describe("a receive that its client gives up", () => {
     const givenBack = face.broker.state.givenBackCount
     const slow = new HeldBroker(face)
     const open = client.open("MessageService/Receive", { queueName: "taken" })
-    await expect.poll(() => slow.heldCount).toBe(1)
+    await until(() => slow.heldCount).toBe(1)
     await client.call("MessageService/Send", { queueName: "taken", messages: ONE })
     open.call.cancel()
     expect((await failure(open.answer)).code).toBe(status.CANCELLED)
-    await expect.poll(() => slow.isCancelled).toBe(true)
+    await until(() => slow.isCancelled).toBe(true)
     slow.release()
-    await expect.poll(() => face.broker.state.givenBackCount).toBe(givenBack + 1)
+    await until(() => face.broker.state.givenBackCount).toBe(givenBack + 1)
     const again = await client.call("MessageService/Receive", { queueName: "taken" })
     expect(again).toMatchObject({ messages: [{ body: Buffer.from("x") }] })
   })
@@ -543,7 +543,7 @@ test("a face that closes answers what waits and refuses what comes", async () =>
   const last = closing.client()
   await last.call("QueueService/CreateQueue", { queueName: "q" })
   const waiting = last.call("MessageService/Receive", { queueName: "q", pollingWaitMs: 20_000 })
-  await expect.poll(() => closing.broker.waitingCount()).toBe(1)
+  await until(() => closing.broker.waitingCount()).toBe(1)
   const closed = closing.close()
   expect(await waiting).toEqual({})
   await closed

@@ -7,12 +7,14 @@
  */
 import { Metadata, ServerInterceptingCall } from "@grpc/grpc-js"
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js"
+import type { BrokerService } from "../../node/service-types.ts"
+import type { Clock, Timers } from "../../ports.ts"
 import { statusOf } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
 
 /** What carries a method of the API out: told what comes, in the order in which it comes. */
 export interface StreamReader {
-  /** One message, after `read` was called. */
+  /** One message, after `read` was called. The first is read without being asked for. */
   message(bytes: Buffer): void
   /** The client sends no more. After `read`, instead of a message. */
   halfClosed(): void
@@ -33,6 +35,15 @@ export interface ByteStream {
   end(refusal?: Refusal): void
 }
 
+/** What a reader may use of the broker. */
+export interface StreamTools {
+  readonly service: BrokerService
+  readonly clock: Clock
+  readonly timers: Timers
+  /** How long one batch or settlement may take in the broker. */
+  readonly requestTimeoutMs: number
+}
+
 /** What a stream needs of its surroundings. */
 export interface StreamHost {
   readonly requestId: string
@@ -49,6 +60,8 @@ export class RawStream extends ServerInterceptingCall implements ByteStream {
   private readonly host: StreamHost
   private reader: StreamReader | undefined
   private isOver = false
+  private isReadWanted = false
+  private isPumping = false
 
   constructor(next: ServerInterceptingCallInterface, host: StreamHost) {
     super(next)
@@ -75,7 +88,8 @@ export class RawStream extends ServerInterceptingCall implements ByteStream {
   }
 
   read(): void {
-    if (!this.isOver) this.startRead()
+    this.isReadWanted = true
+    this.pump()
   }
 
   write(bytes: Buffer, written: () => void): void {
@@ -92,6 +106,17 @@ export class RawStream extends ServerInterceptingCall implements ByteStream {
     this.sendStatus(refusal === undefined ? OK : statusOf(refusal, this.requestId))
   }
 
+  /** A message that is there already comes within `startRead`: a loop, or many small ones would use up the stack. */
+  private pump(): void {
+    if (this.isPumping) return
+    this.isPumping = true
+    while (this.isReadWanted && !this.isOver) {
+      this.isReadWanted = false
+      this.startRead()
+    }
+    this.isPumping = false
+  }
+
   private opened(metadata: Metadata): void {
     const refusal = this.host.check(metadata)
     if (refusal !== undefined) {
@@ -101,6 +126,7 @@ export class RawStream extends ServerInterceptingCall implements ByteStream {
     // The client learns that it was let in before the first answer.
     this.sendMetadata(new Metadata())
     this.reader = this.host.open(this)
+    this.read()
   }
 
   private clientGone(): void {

@@ -19,7 +19,7 @@ import type {
 import { errorRow } from "@opencmq/proto"
 import type { Gauge, Histogram, Metrics } from "../../node/metrics.ts"
 import type { BrokerService } from "../../node/service-types.ts"
-import type { Clock } from "../../ports.ts"
+import type { Clock, Timers } from "../../ports.ts"
 import { RawStream } from "./byte-stream.ts"
 import type { ByteStream, StreamReader } from "./byte-stream.ts"
 import type { CallAuthenticator } from "./call-authenticator.ts"
@@ -38,13 +38,13 @@ export interface GrpcFaceParts {
   readonly service: BrokerService
   readonly authenticator: CallAuthenticator
   readonly clock: Clock
+  readonly timers: Timers
   readonly metrics: Metrics
   /** How long a call may take in the broker, long poll not counted; a client's deadline may be earlier. */
   readonly requestTimeoutMs: number
 }
 
 const SHUTTING_DOWN: Refusal = { error: "shuttingDown", args: [] }
-const NOT_SERVED: Refusal = { error: "actionNotFound", args: ["stream"] }
 
 /** Carries the calls of `opencmq.v1`; other services pass through untouched. */
 export class GrpcFace implements CallHost {
@@ -106,6 +106,7 @@ export class GrpcFace implements CallHost {
 
   private handlerOf(method: MethodCodec): handleUnaryCall<Buffer, Buffer> {
     if (method.isStream) {
+      if (STREAM_TABLE[method.name] === undefined) throw new Error(`STREAM_TABLE has no row for ${method.path}`)
       return () => {
         throw new Error("a stream is carried by its interceptor")
       }
@@ -183,7 +184,6 @@ export class GrpcFace implements CallHost {
       requestId: this.nextRequestId(),
       check: (metadata) => {
         const refusal = this.isDraining ? SHUTTING_DOWN : this.parts.authenticator.check(method.path, metadata)
-        if (refusal === undefined && STREAM_TABLE[method.name] === undefined) return NOT_SERVED
         if (refusal !== undefined) this.observe("refused", errorRow(refusal.error).grpc, startedAtMs)
         return refusal
       },
@@ -197,8 +197,8 @@ export class GrpcFace implements CallHost {
   }
 
   private openStream(method: MethodCodec, stream: ByteStream): StreamReader {
-    const row = STREAM_TABLE[method.name] as StreamRow
-    const reader = row(stream, { service: this.service, requestTimeoutMs: this.parts.requestTimeoutMs })
+    // That there is one, `handlerOf` has seen.
+    const reader = (STREAM_TABLE[method.name] as StreamRow)(stream, this.parts)
     this.inFlightCount++
     this.streams.add(reader)
     return reader

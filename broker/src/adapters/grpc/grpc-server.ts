@@ -66,11 +66,11 @@ const LOOK_MS = 1000
 
 /** Rejects with the bind error, or when the `.proto` files cannot be read. */
 export async function startGrpcServer(parts: GrpcServerParts): Promise<GrpcServer> {
-  const { service, keys, clock, metrics, options } = parts
+  const { service, keys, clock, timers, metrics, options } = parts
   const api = await loadApi()
   const authenticator = new CallAuthenticator({ keys, clock, metrics, options: options.authentication })
   const { requestTimeoutMs } = options
-  const face = new GrpcFace({ service, authenticator, clock, metrics, requestTimeoutMs }, api.services)
+  const face = new GrpcFace({ service, authenticator, clock, timers, metrics, requestTimeoutMs }, api.services)
   const server = new Server({
     interceptors: [face.interceptor],
     "grpc.max_receive_message_length": options.maxMessageBytes,
@@ -90,13 +90,13 @@ export async function startGrpcServer(parts: GrpcServerParts): Promise<GrpcServe
   }
   look()
   const port = await bind(server, parts.listen)
-  const cancel = parts.timers.every(LOOK_MS, look)
+  const cancel = timers.every(LOOK_MS, look)
   return {
     port,
     close: async ({ graceMs }) => {
       cancel()
       face.drain()
-      await shutDown(server, parts.timers, graceMs)
+      await shutDown(server, timers, graceMs)
     },
   }
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url"
 import * as grpc from "@grpc/grpc-js"
 import * as loader from "@grpc/proto-loader"
 import protobuf from "protobufjs"
+import { expect } from "vitest"
 import { GRPC_SERVER_DEFAULTS, startGrpcServer } from "../../../src/adapters/grpc/grpc-server.ts"
 import type { GrpcServerOptions } from "../../../src/adapters/grpc/grpc-server.ts"
 import { NodeTimers } from "../../../src/adapters/system/node-timers.ts"
@@ -75,6 +76,11 @@ export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestG
       return closing
     },
   }
+}
+
+/** As `expect.poll`, for a machine that has other work. */
+export function until<T>(look: () => T, intervalMs = 50): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(look, { timeout: 30_000, interval: intervalMs })
 }
 
 /** What a test may say of one call. */
@@ -184,6 +190,14 @@ type Method = grpc.MethodDefinition<object, object>
 function methodOf(name: string): Method {
   const [service = "", method = ""] = name.split("/")
   return (API[`opencmq.v1.${service}`] as grpc.ServiceDefinition)[method] as Method
+}
+
+/** A request as one frame of gRPC on HTTP/2: not compressed, length, message. Source: grpc PROTOCOL-HTTP2.md. */
+export function framed(name: string, request: Fields): Buffer {
+  const bytes = methodOf(name).requestSerialize(request)
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(bytes.length, 1)
+  return Buffer.concat([head, bytes])
 }
 
 /** The metadata as docs/grpc-api.md tells it. */
