@@ -16,7 +16,7 @@ import type {
 } from "./wire-types.ts"
 import { WireWriter } from "./wire-writer.ts"
 
-const NONE = Buffer.alloc(0)
+const NONE: Buffer = Buffer.alloc(0)
 const NO_ATTRIBUTES: readonly WireMessageAttribute[] = []
 
 /** `ProduceRequest`. Throws WireError. */
@@ -35,7 +35,7 @@ export function readProduceRequest(bytes: Buffer): WireProduceRequest {
 }
 
 function readOutgoing(reader: WireReader): WireOutgoingMessage {
-  let body = NONE
+  let body: Buffer = NONE
   let delayMs = 0
   let clientMessageId = ""
   let attributes: WireMessageAttribute[] | undefined

@@ -192,6 +192,14 @@ function methodOf(name: string): Method {
   return (API[`opencmq.v1.${service}`] as grpc.ServiceDefinition)[method] as Method
 }
 
+/** A request as one frame of gRPC on HTTP/2: not compressed, length, message. Source: grpc PROTOCOL-HTTP2.md. */
+export function framed(name: string, request: Fields): Buffer {
+  const bytes = methodOf(name).requestSerialize(request)
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(bytes.length, 1)
+  return Buffer.concat([head, bytes])
+}
+
 /** The metadata as docs/grpc-api.md tells it. */
 export function signed(path: string, bytes: Buffer | undefined, options: CallOptions): grpc.Metadata {
   const {
