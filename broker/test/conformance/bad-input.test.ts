@@ -36,7 +36,7 @@ describe.each(SERVERS)("over %s", (server) => {
     ["NoSuchAction", {}, "4000/10430"],
     ["__proto__", {}, "4000/10430"],
     ["constructor", {}, "4000/10430"],
-    ["CreateTopic", {}, "4000/10430"],
+    ["CreateTopics", {}, "4000/10430"],
     ["", {}, "4000/10280"],
     ["CreateQueue", {}, "4000/10390"],
     ["CreateQueue", { queueName: "" }, "4000/10390"],
