@@ -12,7 +12,16 @@ import {
 } from "../options.ts"
 import { allowed } from "./resolve-options.ts"
 
-const GROUPS: readonly OptionGroup[] = ["Node", "Addresses", "Access", "Push", "Storage", "Consensus", "Limits", "Logging"]
+const GROUPS: readonly OptionGroup[] = [
+  "Node",
+  "Addresses",
+  "Access",
+  "Push",
+  "Storage",
+  "Consensus",
+  "Limits",
+  "Logging",
+]
 
 const INTRODUCTION = `# Options of \`opencmq server\`
 

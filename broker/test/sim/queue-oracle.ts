@@ -165,6 +165,15 @@ export class QueueOracle {
       case "unbindDeadLetterQueue":
         if (outcome.refusal === undefined) this.#queueCommand(command)
         return
+      case "createTopic":
+      case "deleteTopic":
+      case "publishMessages":
+      case "reportPush":
+      case "setSubscriptionAttributes":
+      case "setTopicAttributes":
+      case "subscribe":
+      case "unsubscribe":
+        this.#fail("commands that the workload knows", command.kind)
     }
   }
 
@@ -405,9 +414,12 @@ export class QueueOracle {
   // ------------------------------------------------------------------------------------------ queues
 
   #queueCommand(
-    command: Exclude<
+    command: Extract<
       Command,
-      { kind: "sendMessages" | "receiveMessages" | "deleteMessages" | "changeVisibility" | "expire" }
+      {
+        kind:
+          "createQueue" | "setQueueAttributes" | "deleteQueue" | "clearQueue" | "rewindQueue" | "unbindDeadLetterQueue"
+      }
     >,
   ): void {
     const { queueId, count } = this.#outcome

@@ -12,7 +12,8 @@ import type { MessageChunk } from "./message-chunk.ts"
 import type { Outcome, ReceivedMessages } from "./outcome.ts"
 import { wholeNumber } from "./queue-attributes.ts"
 import type { Queue } from "./queue.ts"
-import { endDelayOrVisibility, settle } from "./time-steps.ts"
+import { settle } from "./retention.ts"
+import { endDelayOrVisibility } from "./time-steps.ts"
 import type { Delivery } from "./touched-messages.ts"
 
 const U32_MAX = 0xffff_ffff

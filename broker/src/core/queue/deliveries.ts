@@ -12,7 +12,7 @@ import type { Outcome } from "./outcome.ts"
 import { retryGapMs } from "./push-retry.ts"
 import { wholeNumber } from "./queue-attributes.ts"
 import type { Queue } from "./queue.ts"
-import { settle } from "./time-steps.ts"
+import { settle } from "./retention.ts"
 import type { Subscription } from "./topic.ts"
 
 /** Puts `newMessage` into the queue that is the endpoint; false, and nothing done, when it cannot be. */

@@ -10,7 +10,7 @@ import { handOver, keepWaiting } from "./deliveries.ts"
 import type { MachineState } from "./machine-state.ts"
 import type { Outcome } from "./outcome.ts"
 import { wholeNumber } from "./queue-attributes.ts"
-import { settle } from "./time-steps.ts"
+import { settle } from "./retention.ts"
 import type { Topic } from "./topic.ts"
 
 const U32_MAX = 0xffff_ffff

@@ -16,7 +16,7 @@ import { KEPT, type MessageChunk } from "./message-chunk.ts"
 import type { Outcome } from "./outcome.ts"
 import { changedAttributes, isSamePolicy, normalised, refuseAttributes, wholeNumber } from "./queue-attributes.ts"
 import type { Queue } from "./queue.ts"
-import { dropAllKept, settle } from "./time-steps.ts"
+import { dropAllKept, settle } from "./retention.ts"
 
 /** CreateQueue. A name that exists is refused whatever its attributes (CMQ 4460), also in another case. */
 export function applyCreateQueue(state: MachineState, command: CreateQueue, outcome: Outcome): void {

@@ -14,7 +14,7 @@ import type {
 import type { MachineState } from "./machine-state.ts"
 import type { Outcome, Refusal } from "./outcome.ts"
 import { LENGTH_MAX_MS, wholeNumber } from "./queue-attributes.ts"
-import { settle } from "./time-steps.ts"
+import { settle } from "./retention.ts"
 import { backlogAttributes } from "./topic-registry.ts"
 import type { Subscription, Topic } from "./topic.ts"
 
