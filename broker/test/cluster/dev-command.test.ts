@@ -125,6 +125,7 @@ test("dev --nodes 1: the documented event, keys of the environment, Ctrl-C, and 
         http: `127.0.0.1:${String(port)}`,
         grpc: `127.0.0.1:${String(port + 1)}`,
         peer: `127.0.0.1:${String(port + 2)}`,
+        tcp: `127.0.0.1:${String(port + 3)}`,
         dataDir: join(folder, "node-1"),
       },
     ],
