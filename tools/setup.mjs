@@ -53,7 +53,8 @@ function install() {
   writeFileSync(setupStamp, wanted)
 }
 
-/** Whether what npm says it installed (its hidden lock file) is what the lock file asks for, as after `npm install` by hand. */
+/** Whether what npm says it installed (its hidden lock file) is what the lock file asks for and is
+ * on the disk, as after `npm install` by hand. */
 function isInstalled(lock) {
   const hidden = join(root, "node_modules/.package-lock.json")
   if (!existsSync(hidden)) return false
@@ -61,7 +62,8 @@ function isInstalled(lock) {
   return Object.entries(lock.packages).every(([path, wanted]) => {
     if (!path.startsWith("node_modules/") || wanted.link || wanted.optional) return true
     const there = installed[path]
-    return there !== undefined && there.version === wanted.version && there.integrity === wanted.integrity
+    const isListed = there !== undefined && there.version === wanted.version && there.integrity === wanted.integrity
+    return isListed && existsSync(join(root, path, "package.json"))
   })
 }
 
