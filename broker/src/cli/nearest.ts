@@ -16,6 +16,12 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best
 }
 
+/** `; did you mean "nodeId"?`, or nothing. */
+export function suggestion(name: string, known: readonly string[]): string {
+  const near = nearest(name, known)
+  return near === undefined ? "" : `; did you mean "${near}"?`
+}
+
 /** Letters to insert, delete, replace or swap with their neighbour. O(n x m). */
 function editDistance(a: string, b: string): number {
   let twoBack: number[] = []

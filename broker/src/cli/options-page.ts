@@ -10,7 +10,7 @@ import {
   type OptionGroup,
   type OptionName,
 } from "../options.ts"
-import { allowed } from "./resolve-options.ts"
+import { allowed } from "./option-value.ts"
 
 const GROUPS: readonly OptionGroup[] = [
   "Node",

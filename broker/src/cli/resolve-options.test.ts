@@ -11,6 +11,7 @@ import {
   optionRow,
   optionText,
 } from "../options.ts"
+import { parseConfigFile } from "./config-file.ts"
 import { nearest } from "./nearest.ts"
 import { optionsPage } from "./options-page.ts"
 import { resolveOptions, type OptionSources } from "./resolve-options.ts"
@@ -33,7 +34,7 @@ function problems(sources: Partial<OptionSources> = {}): readonly string[] {
 }
 
 function file(text: string) {
-  return { path: "opencmq.yaml", text }
+  return parseConfigFile("opencmq.yaml", text)
 }
 
 test("with a key pair alone everything else is as the table says", () => {

@@ -17,6 +17,7 @@ import {
 } from "../options.ts"
 import { countWithin } from "./arguments.ts"
 import { addFormatFlag } from "./broker-target.ts"
+import type { ConfigFile } from "./config-file.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { CliFailure, reportFailure } from "./failure.ts"
 import type { ResolvedOptions } from "./resolve-options.ts"
@@ -73,17 +74,21 @@ async function resolve(terminal: Terminal, flags: ServerFlags): Promise<Resolved
   return resolveOptions({
     flags: Object.fromEntries(given.map((name) => [name, String(flags[name])])),
     environment: terminal.environment,
-    file: readConfigFile(flags.config, terminal.environment["OPENCMQ_CONFIG"]),
+    file: await readConfigFile(flags.config, terminal.environment["OPENCMQ_CONFIG"]),
   })
 }
 
-function readConfigFile(flag: string | undefined, variable: string | undefined) {
+async function readConfigFile(flag: string | undefined, variable: string | undefined): Promise<ConfigFile | undefined> {
   const path = flag ?? (variable === "" ? undefined : variable)
   if (path === undefined) return undefined
+  const { parseConfigFile } = await import("./config-file.ts")
+  return parseConfigFile(path, textOf(path, flag === undefined ? "OPENCMQ_CONFIG" : "--config"))
+}
+
+function textOf(path: string, from: string): string {
   try {
-    return { path, text: readFileSync(path, "utf8") }
+    return readFileSync(path, "utf8")
   } catch (cause) {
-    const from = flag === undefined ? "OPENCMQ_CONFIG" : "--config"
     const why = cause instanceof Error ? cause.message : "?"
     throw new CliFailure("usage", `${from} ${path} cannot be read: ${why}`)
   }

@@ -66,7 +66,7 @@ const LOG_TICK_MS = 1000
 /** Runs a broker until it is told to stop. @returns the exit code: 0 after a clean stop, 1 when it had to give up. */
 export async function runServer(options: ServerOptions): Promise<number> {
   const running: { broker?: BrokerProcess } = {}
-  const logger = createPinoLogger({
+  const logger = await createPinoLogger({
     level: options.logLevel,
     format: options.logFormat,
     fields: { node: options.nodeId, setId: SET_ID },

@@ -369,8 +369,12 @@ export class BrokerNode implements BrokerService {
     const { httpAddress } = this.#parts.options
     const { lastIndex, commitIndex } = this.replica.raft.status()
     this.link.sendHello(peer, { httpAddress, lastIndex, commitIndex })
+    this.#ticker.catchUp()
+    this.replica.raft.peerReachable(peer)
     this.#sender.connected(peer)
     this.router.dispatchWaiting()
+    this.replica.wake()
+    this.#ticker.rest()
   }
 
   #peerDisconnected(peer: NodeId): void {

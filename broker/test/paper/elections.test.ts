@@ -279,6 +279,50 @@ test("the survivor whose turn is later waits its ticks, unless it votes or hears
   expect(other.ticks(9)).toEqual([])
 })
 
+test("nodes that were started together campaign in turn once they see a majority, long before a timeout", () => {
+  const cluster = new TestCluster({ count: 3 })
+  cluster.elect(1)
+  for (const nodeId of [1, 2, 3]) cluster.node(nodeId).restart()
+  cluster.settle()
+  expect(cluster.leader()).toBeUndefined()
+  // The turn of term 1 is the third node's.
+  cluster.node(2).raft.peerReachable(3)
+  cluster.node(3).raft.peerReachable(2)
+  cluster.settle()
+  expect(cluster.leader()?.raft.status()).toMatchObject({ nodeId: 3, term: 2 })
+})
+
+test("a voter whose turn is later leaves the others their ticks, and campaigns when they do not", () => {
+  const replica = new Replica({ term: 1, voters: [1, 2, 3, 4, 5] })
+  replica.raft.peerReachable(4)
+  expect(replica.ticks(2)).toEqual([])
+  replica.raft.peerReachable(5)
+  expect(replica.ticks(2)).toEqual([])
+  expect(replica.ticks(1)).toHaveLength(4)
+})
+
+test("what is reached beyond a majority is no reason to campaign", () => {
+  const replica = new Replica({ term: 0, voters: [1, 2, 3] })
+  replica.raft.peerReachable(2)
+  expect(replica.sent()).toHaveLength(2)
+  replica.receive(voteReply({ from: 2, term: 0, preVote: true, voteGranted: false }))
+  replica.receive(voteReply({ from: 3, term: 0, preVote: true, voteGranted: false }))
+  expect(replica.status.role).toBe("follower")
+  replica.raft.peerReachable(3)
+  replica.raft.peerUnreachable(3)
+  expect(replica.ticks(1)).toEqual([])
+})
+
+test("who hears a leader does not campaign when it sees a majority", () => {
+  const replica = new Replica({ term: 1, voters: [1, 2, 3] })
+  replica.receive(heartbeat({ term: 1, from: 2 }))
+  replica.sent()
+  replica.raft.peerReachable(2)
+  replica.raft.peerReachable(3)
+  expect(replica.ticks(4)).toEqual([])
+  expect(replica.status).toMatchObject({ role: "follower", leaderId: 2 })
+})
+
 test("a heartbeat of an unknown node does not make it a peer", () => {
   const replica = new Replica().lead()
   replica.receive(heartbeatReply({ from: 9 }), appendReply({ from: 9, index: 1 }))

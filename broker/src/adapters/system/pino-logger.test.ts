@@ -1,16 +1,16 @@
 import { expect, test } from "vitest"
 import { createPinoLogger, type PinoLoggerOptions } from "./pino-logger.ts"
 
-function logger(options: Partial<PinoLoggerOptions> = {}) {
+async function logger(options: Partial<PinoLoggerOptions> = {}) {
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const log = createPinoLogger({ level: "info", format: "auto", fields: { node: 1 }, destination, ...options })
+  const log = await createPinoLogger({ level: "info", format: "auto", fields: { node: 1 }, destination, ...options })
   const records = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>)
   return { log, lines, records }
 }
 
-test("a line is JSON with level, time, node, the fields and the text", () => {
-  const { log, records } = logger()
+test("a line is JSON with level, time, node, the fields and the text", async () => {
+  const { log, records } = await logger()
   log.child({ setId: 0 }).info({ term: 3 }, "became leader")
   expect(records()).toEqual([
     {
@@ -24,9 +24,9 @@ test("a line is JSON with level, time, node, the fields and the text", () => {
   ])
 })
 
-test("live fields are in every line as they are then, unless the line says otherwise", () => {
+test("live fields are in every line as they are then, unless the line says otherwise", async () => {
   let term = 3
-  const { log, records } = logger({ live: () => ({ term }) })
+  const { log, records } = await logger({ live: () => ({ term }) })
   log.info({}, "a")
   term = 4
   log.child({ requestId: "r1" }).warn({ peer: 2 }, "b")
@@ -38,8 +38,8 @@ test("live fields are in every line as they are then, unless the line says other
   ])
 })
 
-test("what is below the level is not written", () => {
-  const { log, lines } = logger({ level: "warn" })
+test("what is below the level is not written", async () => {
+  const { log, lines } = await logger({ level: "warn" })
   log.debug({}, "a")
   log.info({}, "b")
   log.warn({}, "c")
@@ -47,8 +47,8 @@ test("what is below the level is not written", () => {
   expect(lines).toHaveLength(2)
 })
 
-test("secrets and bodies are hidden by name, byte arrays are shown by length", () => {
-  const { log, lines, records } = logger()
+test("secrets and bodies are hidden by name, byte arrays are shown by length", async () => {
+  const { log, lines, records } = await logger()
   const secrets = { secretKey: "k3y", body: "hello", options: { peerSecret: "p33r", secretKey: "k3y" } }
   log.info({ ...secrets, payload: Buffer.from("hello") }, "x")
   log.child({ token: "t0ken" }).info({}, "y")
@@ -60,14 +60,14 @@ test("secrets and bodies are hidden by name, byte arrays are shown by length", (
   })
 })
 
-test("an error is shown with code, cause and stack", () => {
-  const { log, records } = logger()
+test("an error is shown with code, cause and stack", async () => {
+  const { log, records } = await logger()
   log.error({ error: new Error("outer", { cause: Object.assign(new Error("inner"), { code: "EIO" }) }) }, "stopped")
   expect(records()[0]).toMatchObject({ error: { message: "outer", cause: { message: "inner", code: "EIO" } } })
 })
 
-test("pretty lines are text", () => {
-  const { log, lines } = logger({ format: "pretty" })
+test("pretty lines are text", async () => {
+  const { log, lines } = await logger({ format: "pretty" })
   log.warn({ peer: 2 }, "peer connection lost")
   expect(lines.join("")).toMatch(/WARN.*peer connection lost.*\{"node":1,"peer":2\}/)
 })

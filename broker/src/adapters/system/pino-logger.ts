@@ -3,7 +3,6 @@
  * to the commands. Bodies and secrets never reach it: they are hidden by name, and byte arrays are shown by length.
  */
 import { pino, type DestinationStream, type Logger as Pino } from "pino"
-import { prettyFactory } from "pino-pretty"
 import type { Logger } from "../../ports.ts"
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent"
@@ -41,12 +40,12 @@ const HIDDEN = [
   "token",
 ] as const
 
-export function createPinoLogger(options: PinoLoggerOptions): RootLogger {
+export async function createPinoLogger(options: PinoLoggerOptions): Promise<RootLogger> {
   const { level, format, fields, live = NOTHING, destination } = options
   const isTerminal = destination === undefined && process.stderr.isTTY
   const isPretty = format === "pretty" || (format === "auto" && isTerminal)
   const plain = destination ?? pino.destination({ dest: 2, sync: true })
-  const stream = isPretty ? prettyStream(plain, isTerminal) : plain
+  const stream = isPretty ? await prettyStream(plain, isTerminal) : plain
   const instance = pino(
     {
       level,
@@ -63,8 +62,9 @@ export function createPinoLogger(options: PinoLoggerOptions): RootLogger {
   return new PinoLogger(instance)
 }
 
-/** Formats line by line and at once: nothing is lost when the process ends on the next line. */
-function prettyStream(stream: DestinationStream, colorize: boolean): DestinationStream {
+/** Formats line by line and at once: nothing is lost when the process ends on the next line. Loaded only where it is used. */
+async function prettyStream(stream: DestinationStream, colorize: boolean): Promise<DestinationStream> {
+  const { prettyFactory } = await import("pino-pretty")
   const format = prettyFactory({ colorize, singleLine: true, translateTime: "SYS:HH:MM:ss.l" })
   return {
     write: (line) => {

@@ -14,7 +14,7 @@ import type { RaftState } from "./state.ts"
 import { NO_NODE } from "./types.ts"
 import type { NodeId, RequestVote } from "./types.ts"
 
-/** Ticks that a survivor leaves to each one before it, when the connection to the leader broke. */
+/** Ticks that a voter leaves to each one before it, when there is a reason to campaign before the timeout. */
 export const EARLY_CAMPAIGN_TICKS_PER_RANK = 3
 
 /** `transfer`: the leader asked for it, so voters do not protect the leader, and no pre-vote is needed (thesis §3.10). */
@@ -96,7 +96,30 @@ export function leaderUnreachable(state: RaftState): void {
   const deadLeader = state.leaderId
   state.leaderId = NO_NODE
   if (!isPromotable(state)) return
-  const survivors = allVoters(state.configurations.latest.configuration).filter((voter) => voter !== deadLeader)
+  campaignInTurn(
+    state,
+    allVoters(state.configurations.latest.configuration).filter((voter) => voter !== deadLeader),
+  )
+}
+
+/**
+ * A member can be reached now. The one that makes a majority of them is a reason to ask for pre-votes without waiting for a timeout,
+ * if nobody leads: so nodes that were all started together have a leader as soon as they see each other.
+ */
+export function memberReachable(state: RaftState, nodeId: NodeId): void {
+  const hadMajority = reachesMajority(state)
+  state.reachable.add(nodeId)
+  if (hadMajority || !reachesMajority(state)) return
+  if (state.role !== "follower" || state.leaderId !== NO_NODE || !isPromotable(state)) return
+  campaignInTurn(state, allVoters(state.configurations.latest.configuration))
+}
+
+function reachesMajority(state: RaftState): boolean {
+  const reached = new Map([...state.reachable, state.nodeId].map((nodeId) => [nodeId, true]))
+  return voteResult(state.configurations.latest.configuration, reached) === "won"
+}
+
+function campaignInTurn(state: RaftState, survivors: readonly NodeId[]): void {
   const place = survivors.indexOf(state.nodeId)
   // Who is a voter no more (but must still campaign) comes last.
   const rank = place < 0 ? survivors.length : (place + state.currentTerm) % survivors.length

@@ -14,6 +14,7 @@ import {
   answerRequestVote,
   isDisturbance,
   leaderUnreachable,
+  memberReachable,
   recordVote,
   tickElection,
   ticksUntilElection,
@@ -118,9 +119,15 @@ export class Raft {
     return startTransfer(this.state, target)
   }
 
+  /** The driver has a connection to `peer`, both ways. If nobody leads, it may be time to campaign. */
+  peerReachable(peer: NodeId): void {
+    memberReachable(this.state, peer)
+  }
+
   /** The driver's connection to `peer` broke: messages to it may be lost, and if it was the leader, it may be dead. */
   peerUnreachable(peer: NodeId): void {
     const { state } = this
+    state.reachable.delete(peer)
     const progress = state.leadership?.progress.get(peer)
     if (progress?.state === "replicate") progress.becomeProbe()
     if (state.role === "follower" && peer !== NO_NODE && peer === state.leaderId) leaderUnreachable(state)
@@ -302,6 +309,7 @@ function initialState(options: RaftOptions): RaftState {
     heartbeatElapsed: 0,
     electionTimeout: 0,
     earlyCampaignTicks: undefined,
+    reachable: new Set(),
     votes: new Map(),
     isTransferElection: false,
     leadership: undefined,

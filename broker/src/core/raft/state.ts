@@ -86,8 +86,10 @@ export interface RaftState {
   heartbeatElapsed: number
   /** Ticks to wait this time; drawn anew with each change of role. */
   electionTimeout: number
-  /** Ticks until an election because the connection to the leader broke; undefined when that did not happen. */
+  /** Ticks until an election that does not wait for the timeout (`election.ts` has the reasons); undefined without a reason. */
   earlyCampaignTicks: number | undefined
+  /** Members that the driver has connections to. Only a hint: it decides when to campaign, never who wins. */
+  readonly reachable: Set<NodeId>
   readonly votes: Map<NodeId, boolean>
   /** The leader asked for the election under way (`timeoutNow`). */
   isTransferElection: boolean

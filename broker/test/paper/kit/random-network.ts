@@ -116,6 +116,7 @@ export class RandomNetwork {
       { weight: sometimes(4), run: () => this.partition() },
       { weight: 2, run: () => (this.cutOff = new Set()) },
       { weight: sometimes(6), run: () => this.anyNode()?.raft.peerUnreachable(this.anyId()) },
+      { weight: sometimes(6), run: () => this.anyNode()?.raft.peerReachable(this.anyId()) },
       { weight: sometimes(4), run: () => this.anyNode()?.raft.transferLeadership(this.anyId()) },
       { weight: sometimes(50), run: () => this.compact(this.anyNode()) },
       { weight: this.options.membership === true ? 15 : 0, run: () => this.change(this.anyNode()) },
