@@ -9,7 +9,6 @@ import { chmod, mkdir } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { LIMITS } from "@opencmq/proto"
 import { NodeDisk } from "../adapters/disk/node-disk.ts"
-import { GRPC_SERVER_DEFAULTS, startGrpcServer } from "../adapters/grpc/grpc-server.ts"
 import type { GrpcServer } from "../adapters/grpc/grpc-server.ts"
 import type { TcpRoute } from "../adapters/http/action-handler.ts"
 import { httpFaceDefaults, makeHttpFace } from "../adapters/http/http-server.ts"
@@ -162,12 +161,12 @@ class BrokerProcess {
     await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port, --tcp-port)")
     await this.#transport?.listen()
     const service = this.#node
-    this.#grpc = await this.#startGrpc(service)
     this.#tcp = this.#makeTcpFace(service)
     // Before HTTP, which tells its address.
     const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
     this.#face = await this.#makeFace(service, tcpRoute(options, tcp.port))
     const { port } = await this.#face.listen({ host: options.httpHost, port: options.httpPort })
+    this.#grpc = await this.#startGrpc(service)
     const ports = { http: port, grpc: this.#grpc.port, tcp: tcp.port }
     this.#logger.info({ ...ports, server: this.#face.kind }, "listening")
     this.#obeySignals()
@@ -314,7 +313,9 @@ class BrokerProcess {
     })
   }
 
-  #startGrpc(service: BrokerNode): Promise<GrpcServer> {
+  /** The last face, and loaded only here: grpc-js and protobufjs take as long to load as all the rest. */
+  async #startGrpc(service: BrokerNode): Promise<GrpcServer> {
+    const { GRPC_SERVER_DEFAULTS, startGrpcServer } = await import("../adapters/grpc/grpc-server.ts")
     const options = this.#options
     return startGrpcServer({
       service,

@@ -232,8 +232,19 @@ export class Deduplication {
   }
 
   #rebuildTable(size: number): void {
-    this.#table = new Uint32Array(size)
-    for (let number = this.#first; number < this.#next; number++) this.#insert(number)
+    const table = new Uint32Array(size)
+    const mask = size - 1
+    // Page by page: a million ids are looked up in no map.
+    for (let number = this.#first; number < this.#next;) {
+      const page = this.#page(number)
+      const end = Math.min(this.#next, (Math.floor(number / IDS_PER_PAGE) + 1) * IDS_PER_PAGE)
+      for (; number < end; number++) {
+        let at = hashAt(page, number % IDS_PER_PAGE) & mask
+        while (table[at] !== 0) at = (at + 1) & mask
+        table[at] = (number % NUMBER_RANGE) + 1
+      }
+    }
+    this.#table = table
   }
 
   #numberAt(at: number): number {
@@ -243,17 +254,19 @@ export class Deduplication {
   }
 
   #hashOf(number: number): number {
-    const page = this.#page(number)
-    const offset = number % IDS_PER_PAGE
-    let hash = page.queueIds[offset] as number
-    for (let word = 0; word < ID_WORDS; word++) hash = mix(hash, page.words[offset * ID_WORDS + word] as number)
-    return hash >>> 0
+    return hashAt(this.#page(number), number % IDS_PER_PAGE)
   }
 }
 
 /** A table above two thirds grows: the default capacity, a power of two, then fits one twice its size. */
 function isFull(size: number, tableLength: number): boolean {
   return size * 3 > tableLength * 2
+}
+
+function hashAt(page: DeduplicationPage, offset: number): number {
+  let hash = page.queueIds[offset] as number
+  for (let word = 0; word < ID_WORDS; word++) hash = mix(hash, page.words[offset * ID_WORDS + word] as number)
+  return hash >>> 0
 }
 
 function hashKey(key: DeduplicationKey): number {
