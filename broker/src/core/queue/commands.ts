@@ -4,7 +4,7 @@
  * Each looks at everything that can refuse it before it changes anything, so a refused command leaves no trace. None
  * throws, whatever numbers it is given.
  */
-import { firstSend, ordinalOf } from "./client-ids.ts"
+import { noteSend, type MessageOfCommand } from "./client-ids.ts"
 import type { ChangeVisibility, DeleteMessages, ReceiveMessages, SendMessages } from "./command.ts"
 import { RECEIVE_COUNT_MAX } from "./machine-limits.ts"
 import type { MachineState } from "./machine-state.ts"
@@ -53,7 +53,6 @@ interface SendRequest {
 /** Fills `outcome.sent` and the de-duplication table; true (and `refusal` set) when the request is refused. */
 function refuseSend(state: MachineState, queue: Queue, { command, count, outcome }: SendRequest): boolean {
   const { maxMsgBytes, maxMsgHeapCount } = queue.attributes
-  const { sent } = outcome
   let newCount = 0
   let delayedCount = 0
   for (let index = 0; index < count; index++) {
@@ -61,11 +60,7 @@ function refuseSend(state: MachineState, queue: Queue, { command, count, outcome
       outcome.refusal = "messageTooLarge"
       return true
     }
-    const first = firstSend(state, command, index)
-    sent.duplicates[index] = first !== -1
-    sent.entryIndexes[index] = first === -1 ? state.appliedIndex : state.deduplication.entryIndex(first)
-    sent.ordinals[index] = first === -1 ? ordinalOf(command, index) : state.deduplication.ordinal(first)
-    if (first !== -1) continue
+    if (!noteSend(state, outcome.sent, { command, index })) continue
     newCount++
     if (delayOf(command, index) > 0) delayedCount++
   }
@@ -76,17 +71,8 @@ function refuseSend(state: MachineState, queue: Queue, { command, count, outcome
   return outcome.refusal !== undefined
 }
 
-interface MessageOfCommand {
-  readonly command: SendMessages
-  readonly index: number
-}
-
 function storeMessage(state: MachineState, queue: Queue, { command, index }: MessageOfCommand): void {
-  const message = state.newMessage
-  message.entryIndex = state.appliedIndex
-  message.recordOffset = wholeNumber(command.recordOffsets[index], U32_MAX)
-  message.recordLength = wholeNumber(command.recordLengths[index], U32_MAX)
-  message.enqueuedAtMs = state.nowMs
+  state.describeSent(command, index)
   state.store(queue)
   queue.totals.sent++
   const delayMs = delayOf(command, index)

@@ -13,7 +13,7 @@ import { retryGapMs } from "./push-retry.ts"
 import { wholeNumber } from "./queue-attributes.ts"
 import type { Queue } from "./queue.ts"
 import { settle } from "./retention.ts"
-import type { Subscription } from "./topic.ts"
+import { NEVER, type Subscription } from "./topic.ts"
 
 /** Puts `newMessage` into the queue that is the endpoint; false, and nothing done, when it cannot be. */
 export function handOver(state: MachineState, subscription: Subscription): boolean {
@@ -44,8 +44,7 @@ export function keepWaiting(state: MachineState, subscription: Subscription): vo
   }
   const isFirst = backlog.activeCount === 0
   if (isFirst) {
-    subscription.startAfresh()
-    state.retries.set(subscription, Number.POSITIVE_INFINITY)
+    startAfresh(state, subscription)
   }
   const sequence = backlog.messages.nextSequence
   state.store(backlog)
@@ -71,17 +70,15 @@ export function applyReportPush(state: MachineState, command: ReportPush, outcom
     subscription.deliveredCount++
     outcome.count++
   }
-  if (outcome.count > 0) subscription.startAfresh()
+  if (outcome.count > 0) startAfresh(state, subscription)
   const failed = wholeNumber(command.failedSequence, Number.MAX_SAFE_INTEGER)
   if (failed > 0 && headOf(backlog) === failed && !subscription.isPausing) noteFailure(state, subscription, failed)
-  if (outcome.count > 0 && !subscription.isPausing) state.retries.set(subscription, Number.POSITIVE_INFINITY)
 }
 
 /** The pause of a subscription is over. Returns how many steps that took, at least 1. */
 export function endPause(state: MachineState, subscription: Subscription, maxSteps: number): number {
   const { backlog, endpoint } = subscription
-  subscription.nextAttemptAtMs = Number.POSITIVE_INFINITY
-  state.retries.set(subscription, Number.POSITIVE_INFINITY)
+  pauseUntil(state, subscription, NEVER)
   state.dirtySubscriptions.changed(subscription)
   settle(state, backlog)
   if (endpoint.kind === "http") {
@@ -97,33 +94,21 @@ function moveWaiting(state: MachineState, subscription: Subscription, maxSteps: 
   let steps = 0
   for (let head = headOf(backlog); head !== undefined; head = headOf(backlog)) {
     if (steps >= maxSteps) {
-      subscription.nextAttemptAtMs = state.nowMs
-      state.retries.set(subscription, state.nowMs)
+      pauseUntil(state, subscription, state.nowMs)
       return steps
     }
     steps++
-    takeUp(state, backlog, head)
+    const chunk = backlog.messages.find(head)
+    if (chunk !== undefined) state.describeMoved(chunk, head - chunk.baseSequence)
     if (!handOver(state, subscription)) {
       noteFailure(state, subscription, head)
       break
     }
     removeHead(state, subscription, head)
     backlog.totals.deleted++
-    subscription.startAfresh()
+    startAfresh(state, subscription)
   }
   return Math.max(1, steps)
-}
-
-/** Makes the waiting message `newMessage`. */
-function takeUp(state: MachineState, backlog: Queue, sequence: number): void {
-  const chunk = backlog.messages.find(sequence)
-  if (chunk === undefined) return
-  const offset = sequence - chunk.baseSequence
-  const message = state.newMessage
-  message.entryIndex = chunk.entryIndex(offset)
-  message.recordOffset = chunk.recordOffset(offset)
-  message.recordLength = chunk.recordLength(offset)
-  message.enqueuedAtMs = state.nowMs
 }
 
 /** The endpoint did not take the oldest waiting message: it pauses, or the message is given up. */
@@ -137,20 +122,29 @@ function noteFailure(state: MachineState, subscription: Subscription, sequence: 
   state.dirtySubscriptions.changed(subscription)
   const gapMs = retryGapMs(attributes.notifyStrategy, subscription.failureCount, sequence)
   if (gapMs !== undefined) {
-    subscription.nextAttemptAtMs = state.nowMs + gapMs
-    state.retries.set(subscription, subscription.nextAttemptAtMs)
+    pauseUntil(state, subscription, state.nowMs + gapMs)
     return
   }
   removeHead(state, subscription, sequence)
   backlog.totals.cleared++
   subscription.droppedCount++
-  subscription.startAfresh()
+  startAfresh(state, subscription)
   if (backlog.activeCount === 0) return
   if (endpoint.kind === "http") state.wakened.add(backlog.id)
-  else {
-    subscription.nextAttemptAtMs = state.nowMs
-    state.retries.set(subscription, state.nowMs)
-  }
+  else pauseUntil(state, subscription, state.nowMs)
+}
+
+/** The next attempt is made at once, and is the first of its message. */
+function startAfresh(state: MachineState, subscription: Subscription): void {
+  subscription.failedSequence = 0
+  subscription.failureCount = 0
+  pauseUntil(state, subscription, NEVER)
+}
+
+/** Nothing is tried until then; `NEVER` = nobody waits for a time. */
+function pauseUntil(state: MachineState, subscription: Subscription, atMs: number): void {
+  subscription.nextAttemptAtMs = atMs
+  state.retries.set(subscription, atMs)
 }
 
 function headOf(backlog: Queue): number | undefined {

@@ -5,18 +5,22 @@
  * writes it down, `queue-machine.ts` is the face. What is persisted says so.
  */
 import { ChunkPool } from "./chunk-list.ts"
+import type { SendMessages } from "./command.ts"
 import { Deduplication } from "./deduplication.ts"
 import { DirtyRecords, MarkList } from "./dirty-records.ts"
 import { DELIVERY_NUMBER_MAX, type MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
 import type { MessageChunk, NewMessage } from "./message-chunk.ts"
 import type { DeadLetterReason, Provenance } from "./outcome.ts"
+import { wholeNumber } from "./queue-attributes.ts"
 import { QueueDeadlines } from "./queue-deadlines.ts"
 import { QueueRegistry } from "./queue-registry.ts"
 import { Queue } from "./queue.ts"
 import { TopicRegistry } from "./topic-registry.ts"
 import type { Subscription, Topic } from "./topic.ts"
 import { SLOT_INACTIVE, TouchedMessages } from "./touched-messages.ts"
+
+const U32_MAX = 0xffff_ffff
 
 /** A message on the way to its dead-letter queue. */
 export interface DeadLetter {
@@ -77,6 +81,24 @@ export class MachineState {
     return touched.deliveryNumber(slot) === deliveryNumber && this.nowMs < (touched.dueAtMs(slot) ?? 0)
   }
 
+  /** Makes a message of the request `newMessage`. */
+  describeSent(command: SendMessages, index: number): void {
+    const message = this.newMessage
+    message.entryIndex = this.appliedIndex
+    message.recordOffset = wholeNumber(command.recordOffsets[index], U32_MAX)
+    message.recordLength = wholeNumber(command.recordLengths[index], U32_MAX)
+    message.enqueuedAtMs = this.nowMs
+  }
+
+  /** Makes a message that is stored already `newMessage`: the same record, enqueued now. */
+  describeMoved(chunk: MessageChunk, offset: number): void {
+    const message = this.newMessage
+    message.entryIndex = chunk.entryIndex(offset)
+    message.recordOffset = chunk.recordOffset(offset)
+    message.recordLength = chunk.recordLength(offset)
+    message.enqueuedAtMs = this.nowMs
+  }
+
   /** Stores `newMessage` at the end of the queue, active. */
   store(queue: Queue): void {
     const { enqueuedAtMs } = this.newMessage
@@ -103,20 +125,17 @@ export class MachineState {
       originalFirstDequeuedAtMs: slot === -1 ? 0 : this.touched.firstDequeuedAtMs(slot),
       originalDequeueCount: slot === -1 ? 0 : this.touched.dequeueCount(slot),
     }
-    const message: NewMessage = {
-      entryIndex: chunk.entryIndex(offset),
-      recordOffset: chunk.recordOffset(offset),
-      recordLength: chunk.recordLength(offset),
-      enqueuedAtMs: this.nowMs,
-    }
+    this.describeMoved(chunk, offset)
     queue.remove(chunk, offset)
     queue.totals.deadLettered++
     this.dirty.queueChanged(queue)
     if (this.mutant === "deadLetterMoveAsTwoEntries") {
+      const message = { ...this.newMessage }
       this.#halfMoved.push(() => {
-        this.#storeDeadLetter(target, { ...message, enqueuedAtMs: this.nowMs }, provenance)
+        Object.assign(this.newMessage, message, { enqueuedAtMs: this.nowMs })
+        this.#storeDeadLetter(target, provenance)
       })
-    } else this.#storeDeadLetter(target, message, provenance)
+    } else this.#storeDeadLetter(target, provenance)
     return true
   }
 
@@ -141,8 +160,8 @@ export class MachineState {
     return Math.min(next, chunk.enqueuedAtMs(sequence - chunk.baseSequence) + policy.maxTimeToLiveMs)
   }
 
-  #storeDeadLetter(target: Queue, message: NewMessage, provenance: Provenance): void {
-    Object.assign(this.newMessage, message)
+  /** `newMessage`, with where it came from. */
+  #storeDeadLetter(target: Queue, provenance: Provenance): void {
     this.store(target)
     const chunk = target.messages.lastChunk()
     chunk.setProvenance(chunk.count - 1, provenance)

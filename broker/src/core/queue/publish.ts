@@ -5,7 +5,7 @@
  * older ones still wait for it; everything else goes through the subscription's backlog (`deliveries.ts`).
  */
 import type { PublishMessages } from "./command.ts"
-import { firstSend, ordinalOf } from "./client-ids.ts"
+import { noteSend } from "./client-ids.ts"
 import { handOver, keepWaiting } from "./deliveries.ts"
 import type { MachineState } from "./machine-state.ts"
 import type { Outcome } from "./outcome.ts"
@@ -13,7 +13,6 @@ import { wholeNumber } from "./queue-attributes.ts"
 import { settle } from "./retention.ts"
 import type { Topic } from "./topic.ts"
 
-const U32_MAX = 0xffff_ffff
 const COUNT_MAX = 65_536
 
 interface PublishRequest {
@@ -48,16 +47,12 @@ export function applyPublish(state: MachineState, command: PublishMessages, outc
 /** Fills `outcome.sent` and the de-duplication table; true (and `refusal` set) when the request is refused. */
 function refusePublish(state: MachineState, topic: Topic, { command, count, outcome }: PublishRequest): boolean {
   const { messages, routingKeys } = command
-  const { sent } = outcome
   const { maxMsgBytes, filterType } = topic.attributes
   if (topic.subscriptions.size === 0) outcome.refusal = "topicHasNoSubscription"
   for (let index = 0; index < count && outcome.refusal === undefined; index++) {
     if (!((messages.bodyLengths[index] ?? 0) <= maxMsgBytes)) outcome.refusal = "messageTooLarge"
     else if (filterType === "bindingKeys" && (routingKeys[index] ?? "") === "") outcome.refusal = "routingKeyMissing"
-    const first = firstSend(state, messages, index)
-    sent.duplicates[index] = first !== -1
-    sent.entryIndexes[index] = first === -1 ? state.appliedIndex : state.deduplication.entryIndex(first)
-    sent.ordinals[index] = first === -1 ? ordinalOf(messages, index) : state.deduplication.ordinal(first)
+    noteSend(state, outcome.sent, { command: messages, index })
   }
   return outcome.refusal !== undefined
 }
@@ -68,12 +63,7 @@ function publishOne(
   topic: Topic,
   { command, index }: { readonly command: PublishMessages; readonly index: number },
 ): number {
-  const { messages } = command
-  const message = state.newMessage
-  message.entryIndex = state.appliedIndex
-  message.recordOffset = wholeNumber(messages.recordOffsets[index], U32_MAX)
-  message.recordLength = wholeNumber(messages.recordLengths[index], U32_MAX)
-  message.enqueuedAtMs = state.nowMs
+  state.describeSent(command.messages, index)
   const labels = { tags: command.tags[index] ?? [], routingKey: command.routingKeys[index] ?? "" }
   const wanting = topic.subscriptions.matching(topic.attributes.filterType, labels)
   topic.totals.published++

@@ -100,13 +100,18 @@ export function readQueueStatus(state: MachineState, queueId: QueueId): QueueSta
 
 /** In the order of names by code unit. */
 export function listQueues(queues: readonly Queue[], request: QueueListRequest): QueueList {
-  const matching = queues.filter((queue) => queue.name.includes(request.searchWord))
-  const offset = wholeNumber(request.offset, Number.MAX_SAFE_INTEGER)
-  const page = matching.slice(offset, offset + wholeNumber(request.limit, Number.MAX_SAFE_INTEGER))
-  return {
-    totalCount: matching.length,
-    queues: page.map((queue) => ({ queueId: queue.id, queueName: queue.name })),
-  }
+  const { totalCount, page } = pageOf(queues, request)
+  return { totalCount, queues: page.map(({ id, name }) => ({ queueId: id, queueName: name })) }
+}
+
+/** One page of what has the search word in its name. */
+export function pageOf<T extends { readonly name: string }>(
+  sorted: readonly T[],
+  { searchWord, offset, limit }: QueueListRequest,
+): { readonly totalCount: number; readonly page: readonly T[] } {
+  const matching = sorted.filter(({ name }) => name.includes(searchWord))
+  const from = wholeNumber(offset, Number.MAX_SAFE_INTEGER)
+  return { totalCount: matching.length, page: matching.slice(from, from + wholeNumber(limit, Number.MAX_SAFE_INTEGER)) }
 }
 
 /** The queues in the order of names by code unit. */

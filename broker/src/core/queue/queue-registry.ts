@@ -1,13 +1,13 @@
 /**
  * The queues of a machine by id and by name, which of them are dead-letter queues of which, and the names that were
- * deleted a moment ago. Two names that differ only in case exclude each other (CMQ: "queue is already existed, case
- * insensitive"); a lookup is exact.
+ * deleted a moment ago.
  */
 import type { QueueAttributes } from "./command.ts"
 import type { ChunkPool } from "./chunk-list.ts"
 import type { DirtyRecords } from "./dirty-records.ts"
 import { foldedName } from "./folded-name.ts"
 import type { MachineLimits } from "./machine-limits.ts"
+import { NameIndex } from "./name-index.ts"
 import { Queue, type QueueIdentity } from "./queue.ts"
 import type { TouchedMessages } from "./touched-messages.ts"
 
@@ -22,10 +22,8 @@ export interface RegistryParts {
 export class QueueRegistry {
   readonly #parts: RegistryParts
   readonly #byId = new Map<number, Queue>()
-  readonly #byName = new Map<string, Queue>()
-  readonly #foldedNames = new Set<string>()
-  /** In the order of names; undefined = has to be sorted again. */
-  #sorted: readonly Queue[] | undefined
+  /** Without the backlogs of subscriptions. */
+  readonly #named = new NameIndex<Queue>()
   /** Folded name -> Unix ms of its deletion, oldest deletion first. Persisted. */
   #deletedNames = new Map<string, number>()
   /** Id of the next queue, topic or subscription. Persisted. */
@@ -37,7 +35,7 @@ export class QueueRegistry {
 
   /** Backlogs of subscriptions are not counted. */
   get count(): number {
-    return this.#byName.size
+    return this.#named.size
   }
 
   get deletedNames(): ReadonlyMap<string, number> {
@@ -50,11 +48,11 @@ export class QueueRegistry {
 
   /** Exact. */
   find(queueName: string): Queue | undefined {
-    return this.#byName.get(queueName)
+    return this.#named.find(queueName)
   }
 
   isTaken(queueName: string): boolean {
-    return this.#foldedNames.has(foldedName(queueName))
+    return this.#named.isTaken(queueName)
   }
 
   /** @param name of a queue; of a topic with a slash before it. */
@@ -65,8 +63,7 @@ export class QueueRegistry {
 
   /** All queues in the order of their names by code unit. O(n log n) after a change. */
   sorted(): readonly Queue[] {
-    this.#sorted ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-    return this.#sorted
+    return this.#named.sorted()
   }
 
   /** Backlogs, too, in the order of ids: the same on all replicas, restored or not. */
@@ -86,10 +83,7 @@ export class QueueRegistry {
     const { touched, pool, dirty } = this.#parts
     const queue = new Queue(identity, attributes, { touched, pool, watcher: dirty })
     this.#byId.set(queue.id, queue)
-    if (queue.name === "") return queue
-    this.#byName.set(queue.name, queue)
-    this.#foldedNames.add(foldedName(queue.name))
-    this.#sorted = undefined
+    if (queue.name !== "") this.#named.add(queue)
     return queue
   }
 
@@ -97,9 +91,7 @@ export class QueueRegistry {
   remove(queue: Queue, nowMs: number): void {
     queue.deadLetterQueue?.deadLetterSources.delete(queue)
     this.#byId.delete(queue.id)
-    this.#byName.delete(queue.name)
-    this.#foldedNames.delete(foldedName(queue.name))
-    this.#sorted = undefined
+    this.#named.remove(queue)
     this.#parts.dirty.queueDropped(queue)
     this.nameDeleted(queue.name, nowMs)
   }

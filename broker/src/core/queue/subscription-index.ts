@@ -4,7 +4,7 @@
  */
 import { matchesBindingKey, type BindingKey } from "./subscription-filter.ts"
 import type { FilterType } from "./command.ts"
-import { foldedName } from "./folded-name.ts"
+import { NameIndex } from "./name-index.ts"
 
 /** A subscription as far as this index needs it. */
 export interface IndexedSubscription {
@@ -23,8 +23,7 @@ export interface MessageLabels {
 }
 
 export class SubscriptionIndex<S extends IndexedSubscription> {
-  readonly #byName = new Map<string, S>()
-  readonly #foldedNames = new Set<string>()
+  readonly #named = new NameIndex<S>()
   #isStale = false
   /** Without tags: they want every message. */
   #untagged: S[] = []
@@ -35,33 +34,36 @@ export class SubscriptionIndex<S extends IndexedSubscription> {
   #mark = 0
 
   get size(): number {
-    return this.#byName.size
+    return this.#named.size
   }
 
   /** Exact. */
   find(name: string): S | undefined {
-    return this.#byName.get(name)
+    return this.#named.find(name)
   }
 
   /** Also when only the case differs. */
   isTaken(name: string): boolean {
-    return this.#foldedNames.has(foldedName(name))
+    return this.#named.isTaken(name)
   }
 
-  /** In the order of names by code unit. O(n log n). */
+  /** In the order of their adding. */
+  values(): IterableIterator<S> {
+    return this.#named.values()
+  }
+
+  /** In the order of names by code unit. O(n log n) after a change. */
   sorted(): readonly S[] {
-    return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#named.sorted()
   }
 
   add(subscription: S): void {
-    this.#byName.set(subscription.name, subscription)
-    this.#foldedNames.add(foldedName(subscription.name))
+    this.#named.add(subscription)
     this.#isStale = true
   }
 
   remove(subscription: S): void {
-    this.#byName.delete(subscription.name)
-    this.#foldedNames.delete(foldedName(subscription.name))
+    this.#named.remove(subscription)
     this.#isStale = true
   }
 
@@ -105,7 +107,7 @@ export class SubscriptionIndex<S extends IndexedSubscription> {
     this.#byTag = new Map()
     this.#byKey = new Map()
     this.#withWildcards = []
-    for (const subscription of this.#byName.values()) {
+    for (const subscription of this.#named.values()) {
       subscription.matchMark = 0
       const { filterTags } = subscription.attributes
       if (filterTags.length === 0) this.#untagged.push(subscription)

@@ -1,8 +1,7 @@
 /** What can be asked about topics and subscriptions. Reading changes nothing. */
 import type { Endpoint, SubscriptionAttributes, SubscriptionId, TopicAttributes, TopicId } from "./command.ts"
 import type { MachineState } from "./machine-state.ts"
-import type { QueueListRequest } from "./queue-reads.ts"
-import { wholeNumber } from "./queue-attributes.ts"
+import { pageOf, type QueueListRequest } from "./queue-reads.ts"
 import type { Subscription, TopicTotals } from "./topic.ts"
 
 /** CMQ GetTopicAttributes, and more. */
@@ -58,14 +57,15 @@ export interface SubscriptionList {
 export function readTopicStatus(state: MachineState, topicId: TopicId): TopicStatus | undefined {
   const topic = state.topics.get(topicId)
   if (topic === undefined) return undefined
-  const waiting = topic.subscriptions.sorted().map(({ backlog }) => backlog.activeCount)
+  let waitingCount = 0
+  for (const { backlog } of topic.subscriptions.values()) waitingCount = Math.max(waitingCount, backlog.activeCount)
   return {
     topicId: topic.id,
     topicName: topic.name,
     attributes: topic.attributes,
     createdAtMs: topic.createdAtMs,
     modifiedAtMs: topic.modifiedAtMs,
-    waitingCount: waiting.reduce((most, count) => Math.max(most, count), 0),
+    waitingCount,
     subscriptionCount: topic.subscriptions.size,
     totals: { ...topic.totals },
   }
@@ -125,13 +125,4 @@ export function waitingPushes(state: MachineState): readonly SubscriptionId[] {
 
 function isPushable({ endpoint, backlog, isPausing }: Subscription): boolean {
   return endpoint.kind === "http" && backlog.activeCount > 0 && !isPausing
-}
-
-function pageOf<T extends { readonly name: string }>(
-  sorted: readonly T[],
-  { searchWord, offset, limit }: QueueListRequest,
-): { readonly totalCount: number; readonly page: readonly T[] } {
-  const matching = sorted.filter(({ name }) => name.includes(searchWord))
-  const from = wholeNumber(offset, Number.MAX_SAFE_INTEGER)
-  return { totalCount: matching.length, page: matching.slice(from, from + wholeNumber(limit, Number.MAX_SAFE_INTEGER)) }
 }

@@ -1,8 +1,8 @@
 /** The topics of a machine by id and by name, and all their subscriptions by id. Names behave as those of queues. */
 import type { Endpoint, SubscriptionAttributes, SubscriptionId, TopicAttributes, TopicId } from "./command.ts"
 import type { MarkList } from "./dirty-records.ts"
-import { foldedName } from "./folded-name.ts"
 import type { MachineLimits } from "./machine-limits.ts"
+import { NameIndex } from "./name-index.ts"
 import type { QueueRegistry } from "./queue-registry.ts"
 import type { Queue } from "./queue.ts"
 import { Subscription, Topic, type TopicIdentity } from "./topic.ts"
@@ -28,8 +28,7 @@ export interface NewSubscription {
 export class TopicRegistry {
   readonly #parts: TopicRegistryParts
   readonly #byId = new Map<TopicId, Topic>()
-  readonly #byName = new Map<string, Topic>()
-  readonly #foldedNames = new Set<string>()
+  readonly #named = new NameIndex<Topic>()
   readonly #subscriptions = new Map<SubscriptionId, Subscription>()
 
   constructor(parts: TopicRegistryParts) {
@@ -46,11 +45,11 @@ export class TopicRegistry {
 
   /** Exact. */
   find(topicName: string): Topic | undefined {
-    return this.#byName.get(topicName)
+    return this.#named.find(topicName)
   }
 
   isTaken(topicName: string): boolean {
-    return this.#foldedNames.has(foldedName(topicName))
+    return this.#named.isTaken(topicName)
   }
 
   wasDeletedRecently(topicName: string, nowMs: number): boolean {
@@ -61,9 +60,9 @@ export class TopicRegistry {
     return this.#subscriptions.get(subscriptionId)
   }
 
-  /** In the order of names by code unit. O(n log n). */
+  /** In the order of names by code unit. O(n log n) after a change. */
   sorted(): readonly Topic[] {
-    return [...this.#byId.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#named.sorted()
   }
 
   /** In the order of ids: the same on all replicas, restored or not. */
@@ -86,16 +85,14 @@ export class TopicRegistry {
   add(identity: TopicIdentity, attributes: TopicAttributes): Topic {
     const topic = new Topic(identity, attributes)
     this.#byId.set(topic.id, topic)
-    this.#byName.set(topic.name, topic)
-    this.#foldedNames.add(foldedName(topic.name))
+    this.#named.add(topic)
     return topic
   }
 
   /** It has no subscriptions. */
   remove(topic: Topic, nowMs: number): void {
     this.#byId.delete(topic.id)
-    this.#byName.delete(topic.name)
-    this.#foldedNames.delete(foldedName(topic.name))
+    this.#named.remove(topic)
     this.#parts.dirtyTopics.dropped(topic)
     this.#parts.queues.nameDeleted(`/${topic.name}`, nowMs)
   }

@@ -59,7 +59,7 @@ export interface SubscriptionIdentity {
 }
 
 /** Nothing will be tried by itself. */
-const NEVER = Number.POSITIVE_INFINITY
+export const NEVER = Number.POSITIVE_INFINITY
 
 export class Subscription {
   readonly id: SubscriptionId
@@ -121,12 +121,5 @@ export class Subscription {
   /** Waits for the time of its next attempt. */
   get isPausing(): boolean {
     return this.nextAttemptAtMs !== NEVER
-  }
-
-  /** The next attempt is made at once, and is the first of its message. */
-  startAfresh(): void {
-    this.failedSequence = 0
-    this.failureCount = 0
-    this.nextAttemptAtMs = NEVER
   }
 }
