@@ -8,6 +8,7 @@ import { ReflectionService } from "@grpc/reflection"
 import { HealthImplementation } from "grpc-health-check"
 import { LIMITS } from "@opencmq/proto"
 import type { Metrics } from "../../node/metrics.ts"
+import type { KeyRing } from "../../node/request-guard.ts"
 import type { BrokerService } from "../../node/service-types.ts"
 import type { Clock, Timers } from "../../ports.ts"
 import { CALL_AUTHENTICATION_DEFAULTS, CallAuthenticator } from "./call-authenticator.ts"
@@ -45,8 +46,7 @@ export const GRPC_SERVER_DEFAULTS: GrpcServerOptions = {
 /** What the server is made from. */
 export interface GrpcServerParts {
   readonly service: BrokerService
-  /** The key pairs of the cluster: SecretId -> SecretKey. A Map will do. */
-  readonly keys: { get(secretId: string): string | undefined }
+  readonly keys: KeyRing
   readonly clock: Clock
   readonly timers: Timers
   readonly metrics: Metrics

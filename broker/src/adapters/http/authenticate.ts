@@ -4,30 +4,17 @@
  * An unknown key and a wrong signature take the same path, the same time and the same answer, so nobody can find out
  * which keys exist. Keys are given; where they come from is not known here.
  */
-import { randomBytes } from "node:crypto"
 import { readCommonParameters, verify } from "@opencmq/proto"
 import type { ActionName } from "@opencmq/proto"
-import type { Counter, Metrics } from "../../node/metrics.ts"
+import type { Metrics } from "../../node/metrics.ts"
+import { CopyGuard, KeyCheck } from "../../node/request-guard.ts"
+import type { KeyRing, RequestGuardOptions } from "../../node/request-guard.ts"
 import type { Clock } from "../../ports.ts"
 import type { Refusal } from "./error-reply.ts"
 import type { HttpRequest } from "./http-message.ts"
-import { NonceCache } from "../../node/nonce-cache.ts"
-
-/** The key pairs of the cluster: SecretId -> SecretKey. A Map will do. */
-export interface KeyRing {
-  get(secretId: string): string | undefined
-}
 
 /** What an operator may choose. */
-export interface AuthenticationOptions {
-  /** How far `Timestamp` may be from this node's clock, either way; 0 = not looked at. 7,200 s is the rule of API 2.0. */
-  readonly timestampWindowSeconds: number
-  /** Whether copies of a request are refused. */
-  readonly nonceReplay: boolean
-  /** For how long after its arrival a request is remembered, at least. */
-  readonly nonceWindowSeconds: number
-  /** Requests of one key remembered in one window; the next one is refused as `overloaded`. */
-  readonly nonceEntriesPerKey: number
+export interface AuthenticationOptions extends RequestGuardOptions {
   /** CMQ's rule that a SecretId begins with `AKID`. */
   readonly isAkidRequired: boolean
   /** Whether requests with `appId` and without a signature are served (Go SDK without keys). */
@@ -66,25 +53,16 @@ const WEAK_NONCE_DIGITS = 6
 
 const REASONS = ["malformed", "signature", "expired", "replayed", "full"] as const
 
-type FailureReason = (typeof REASONS)[number]
-
 /** Checks requests one by one; holds the memory of recent ones. */
 export class Authenticator {
   private readonly parts: AuthenticatorParts
-  private readonly nonces: NonceCache
-  private readonly failures: Readonly<Record<FailureReason, Counter>>
-  /** What an unknown key is checked with, so that it takes the same time. */
-  private readonly noKey = randomBytes(32).toString("base64")
+  private readonly keys: KeyCheck<(typeof REASONS)[number]>
+  private readonly copies: CopyGuard
 
   constructor(parts: AuthenticatorParts) {
-    const { metrics, options } = parts
     this.parts = parts
-    this.nonces = new NonceCache({
-      windowMs: options.nonceWindowSeconds * 1000,
-      maxEntriesPerKey: options.nonceEntriesPerKey,
-    })
-    const entries = REASONS.map((reason) => [reason, metrics.counter("authFailures", "http", reason)] as const)
-    this.failures = Object.fromEntries(entries) as Record<FailureReason, Counter>
+    this.keys = new KeyCheck("http", REASONS, parts)
+    this.copies = new CopyGuard(parts.clock, parts.options)
   }
 
   /**
@@ -95,15 +73,18 @@ export class Authenticator {
     const { options } = this.parts
     if (options.allowAnonymous && params.has("appId") && !params.has("Signature")) return undefined
     const common = readCommonParameters(params)
-    if (!common.ok) return this.fail("malformed", common)
+    if (!common.ok) return this.keys.fail("malformed", common)
     const { SecretId, Timestamp, Nonce, Signature } = common.value
     if (options.isAkidRequired && !SecretId.startsWith("AKID")) {
-      return this.fail("malformed", { error: "secretIdMalformed", args: [] })
+      return this.keys.fail("malformed", { error: "secretIdMalformed", args: [] })
     }
-    const refusal = this.checkSignature(request, params, SecretId) ?? this.checkTime(Timestamp)
-    if (refusal !== undefined || !options.nonceReplay) return refusal
+    const refusal = this.checkSignature(request, params, SecretId)
+    if (refusal !== undefined) return refusal
+    const expired = this.copies.checkTime(Timestamp)
+    if (expired !== undefined) return this.keys.fail("expired", expired)
     if (Nonce.length < WEAK_NONCE_DIGITS && isReceive(action)) return undefined
-    return this.checkReplay(SecretId, Signature)
+    const copy = this.copies.checkCopy(SecretId, Signature)
+    return copy === undefined ? undefined : this.keys.fail(copy.reason, copy.refusal)
   }
 
   private checkSignature(
@@ -111,40 +92,16 @@ export class Authenticator {
     params: ReadonlyMap<string, string>,
     secretId: string,
   ): Refusal | undefined {
-    const key = this.parts.keys.get(secretId)
+    const { secretKey, isKnown } = this.keys.secretKeyOf(secretId)
     const signable = { method: request.method, host: request.header("host"), path: request.path, params }
-    const verification = verify(signable, key ?? this.noKey)
-    if (verification.isValid && key !== undefined) return undefined
+    const verification = verify(signable, secretKey)
+    if (verification.isValid && isKnown) return undefined
     const refusal = { error: "authenticationFailed", args: [] } as const
-    if (!this.parts.options.isDevelopment) return this.fail("signature", refusal)
+    if (!this.parts.options.isDevelopment) return this.keys.fail("signature", refusal)
     const shown = verification.canonicalString
     const text = shown.length > SHOWN_LENGTH_MAX ? `${shown.slice(0, SHOWN_LENGTH_MAX)}...` : shown
     const detail = `, the server signed with ${verification.hash} this string: ${text}`
-    return this.fail("signature", { ...refusal, detail })
-  }
-
-  private checkTime(timestamp: number): Refusal | undefined {
-    const window = this.parts.options.timestampWindowSeconds
-    const now = Math.floor(this.parts.clock.wallMs() / 1000)
-    if (window === 0 || Math.abs(now - timestamp) <= window) return undefined
-    const detail = `, which is ${String(now)}`
-    return this.fail("expired", { error: "requestExpired", args: [window], detail })
-  }
-
-  private checkReplay(secretId: string, signature: string): Refusal | undefined {
-    switch (this.nonces.remember(secretId, signature, this.parts.clock.monotonicMs())) {
-      case "fresh":
-        return undefined
-      case "replayed":
-        return this.fail("replayed", { error: "nonceReplayed", args: [] })
-      case "full":
-        return this.fail("full", { error: "overloaded", args: [] })
-    }
-  }
-
-  private fail(reason: FailureReason, refusal: Refusal): Refusal {
-    this.failures[reason].add(1)
-    return refusal
+    return this.keys.fail("signature", { ...refusal, detail })
   }
 }
 

@@ -4,44 +4,31 @@
  *
  * An unknown key and a wrong signature take the same path and the same answer.
  */
-import { randomBytes, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
 import { refuse, signText, signatureHash } from "@opencmq/proto"
-import type { Counter, Metrics } from "../../node/metrics.ts"
+import type { Metrics } from "../../node/metrics.ts"
+import { KeyCheck } from "../../node/request-guard.ts"
+import type { KeyRing } from "../../node/request-guard.ts"
 import type { AuthBody } from "./cmq-proto.ts"
 import type { Refusal } from "./result.ts"
 
-/** The key pairs of the cluster: SecretId -> SecretKey. A Map will do. */
-export interface KeyRing {
-  get(secretId: string): string | undefined
-}
-
 /** Checks the first request of connections. */
 export class Authenticator {
-  readonly #keys: KeyRing
-  readonly #malformed: Counter
-  readonly #mismatched: Counter
-  /** What an unknown key is checked with, so that it takes the same time. */
-  readonly #noKey = randomBytes(32).toString("base64")
+  readonly #keys: KeyCheck<"malformed" | "signature">
 
   constructor(keys: KeyRing, metrics: Metrics) {
-    this.#keys = keys
-    this.#malformed = metrics.counter("authFailures", "tcp", "malformed")
-    this.#mismatched = metrics.counter("authFailures", "tcp", "signature")
+    this.#keys = new KeyCheck("tcp", ["malformed", "signature"], { keys, metrics })
   }
 
   /** @returns undefined when the connection may be used. */
   check(body: AuthBody = {}): Refusal | undefined {
     const { secretId = "", signature = "", clientId = "", signatureMethod } = body
     const missing = secretId === "" ? "secret_id" : signature === "" ? "signature" : undefined
-    if (missing !== undefined) {
-      this.#malformed.add(1)
-      return refuse("parameterMissing", missing)
-    }
-    const key = this.#keys.get(secretId)
-    const expected = signText(clientId + secretId, key ?? this.#noKey, signatureHash(signatureMethod))
-    if (isSameText(expected, signature) && key !== undefined) return undefined
-    this.#mismatched.add(1)
-    return refuse("authenticationFailed")
+    if (missing !== undefined) return this.#keys.fail("malformed", refuse("parameterMissing", missing))
+    const { secretKey, isKnown } = this.#keys.secretKeyOf(secretId)
+    const expected = signText(clientId + secretId, secretKey, signatureHash(signatureMethod))
+    if (isSameText(expected, signature) && isKnown) return undefined
+    return this.#keys.fail("signature", refuse("authenticationFailed"))
   }
 }
 
