@@ -6,6 +6,7 @@
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
  * and PHP send `UserpollingWaitSeconds`.
  */
+import { clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
 import { LIMITS } from "./limits.ts"
@@ -131,7 +132,6 @@ const visibilityTimeout = {
   limit: LIMITS.visibilityTimeoutSeconds,
   meaning: "How long a received message is hidden.",
 } as const
-const maxMsgSize = { type: "int", limit: LIMITS.maxMsgSizeBytes, meaning: "Longest body." } as const
 const msgRetentionSeconds = {
   type: "int",
   limit: LIMITS.msgRetentionSeconds,
@@ -141,22 +141,6 @@ const rewindSeconds = {
   type: "int",
   limit: LIMITS.rewindSeconds,
   meaning: "How far back deleted messages can be rewound; 0 = off.",
-} as const
-
-const listParameters = {
-  searchWord: { type: "text", limit: LIMITS.searchWordLength, meaning: "Part of the name; absent or empty = all." },
-  offset: {
-    type: "int",
-    limit: LIMITS.listOffset,
-    fallback: LIMITS.listOffset.default,
-    meaning: "Rows to leave out.",
-  },
-  limit: {
-    type: "int",
-    limit: LIMITS.listLimitCount,
-    fallback: LIMITS.listLimitCount.default,
-    meaning: "Rows of the reply.",
-  },
 } as const
 
 const delaySeconds = {
@@ -170,12 +154,6 @@ const delaySeconds = {
 const receiveParameters = {
   pollingWaitSeconds: { ...pollingWaitSeconds, meaning: "How long to wait for a first message; absent = the queue's." },
   visibilityTimeout: { ...visibilityTimeout, meaning: "OpenCMQ: for this receive; absent = the queue's." },
-} as const
-
-const clientMessageId = {
-  type: "text",
-  limit: LIMITS.clientMessageIdBytes,
-  meaning: "OpenCMQ: sends that carry the same one within 300 s store one message.",
 } as const
 
 const receiptHandle = {

@@ -1,28 +1,9 @@
 /** Rows of the action table for topics and subscriptions (cmq-api.md §3, Topic and Subscription). */
+import { clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
 import { LIMITS } from "./limits.ts"
 
 const topicName = { type: "topicName", isRequired: true, meaning: "Name of the topic." } as const
 const subscriptionName = { type: "subscriptionName", isRequired: true, meaning: "Name of the subscription." } as const
-const maxMsgSize = { type: "int", limit: LIMITS.maxMsgSizeBytes, meaning: "Longest body." } as const
-
-const listParameters = {
-  searchWord: { type: "text", limit: LIMITS.searchWordLength, meaning: "Part of the name; absent or empty = all." },
-  offset: {
-    type: "int",
-    limit: LIMITS.listOffset,
-    fallback: LIMITS.listOffset.default,
-    meaning: "Rows to leave out.",
-  },
-} as const
-
-const topicListLimit = {
-  limit: {
-    type: "int",
-    limit: LIMITS.listLimitCount,
-    fallback: LIMITS.listLimitCount.default,
-    meaning: "Rows of the reply.",
-  },
-} as const
 
 const labels = {
   msgTag: {
@@ -33,12 +14,6 @@ const labels = {
     meaning: "For subscriptions that filter by tags.",
   },
   routingKey: { type: "key", meaning: "For subscriptions that filter by binding keys; empty = none." },
-} as const
-
-const clientMessageId = {
-  type: "text",
-  limit: LIMITS.clientMessageIdBytes,
-  meaning: "OpenCMQ: publishes that carry the same one within 300 s publish one message.",
 } as const
 
 const notify = {
@@ -104,7 +79,7 @@ export const TOPIC_ACTIONS = {
     isMutating: false,
     isRepeatable: true,
     isAdministrative: true,
-    parameters: { ...listParameters, ...topicListLimit },
+    parameters: listParameters,
     reply: { totalCount: "number", topicList: "list" },
   },
   GetTopicAttributes: {

@@ -16,6 +16,7 @@ import type {
   ValueOf,
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
+import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
@@ -192,29 +193,12 @@ function readableHandles(texts: readonly string[]): readonly Handle[] {
 
 // --- Answers ----------------------------------------------------------------------------------------------
 
-function answerNothing(): Answer {
-  return ""
-}
-
 function answerQueueId({ queueId }: { readonly queueId: string }): Answer {
   return `,"queueId":"${queueId}"`
 }
 
 function answerRoute(_status: ValueOf<"getQueueAttributes">, call: ActionCall<"QueryQueueRoute">): Answer {
   return `,"addr":[${JSON.stringify(call.tcpAddress)}]`
-}
-
-function sentJson({ msgIds, duplicates }: ValueOf<"sendMessages">, index: number): string {
-  const duplicate = duplicates[index] === true ? `,"duplicate":true` : ""
-  return `"msgId":"${msgIds[index] ?? ""}"${duplicate}`
-}
-
-function answerSent(value: ValueOf<"sendMessages">): Answer {
-  return `,${sentJson(value, 0)}`
-}
-
-function answerBatchSent(value: ValueOf<"sendMessages">): Answer {
-  return `,"msgList":[${value.msgIds.map((_, index) => `{${sentJson(value, index)}}`).join(",")}]`
 }
 
 function answerReceived({ messages }: ValueOf<"receiveMessages">): Answer {

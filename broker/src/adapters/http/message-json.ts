@@ -13,7 +13,8 @@ import type {
 } from "../../node/service-types.ts"
 
 /** Unix seconds of Unix milliseconds; 0 stays 0 ("not yet"). */
-function seconds(ms: number): string {
+/** Unix milliseconds or a duration as the wire has it. */
+export function seconds(ms: number): string {
   return String(Math.floor(ms / 1000))
 }
 

@@ -9,6 +9,8 @@ import type {
   ValueOf,
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
+import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
+import { seconds } from "./message-json.ts"
 
 type TopicActionName =
   | "CreateTopic"
@@ -61,7 +63,7 @@ export const TOPIC_TABLE: { readonly [N in TopicActionName]: (call: ActionCall<N
   PublishMessage: (call) => {
     const { topicName, msgBody, clientMessageId = "" } = call.values
     const message = { ...labelsOf(call.values), body: msgBody, clientMessageId, attributes: NO_ATTRIBUTES }
-    call.execute("publishMessages", { topicName, messages: [message] }, (value) => `,${publishedJson(value, 0)}`)
+    call.execute("publishMessages", { topicName, messages: [message] }, answerSent)
   },
   BatchPublishMessage: (call) => {
     const { topicName, msgBody, clientMessageId } = call.values
@@ -72,7 +74,7 @@ export const TOPIC_TABLE: { readonly [N in TopicActionName]: (call: ActionCall<N
       clientMessageId: clientMessageId?.[index] ?? "",
       attributes: NO_ATTRIBUTES,
     }))
-    call.execute("publishMessages", { topicName, messages }, answerBatchPublished)
+    call.execute("publishMessages", { topicName, messages }, answerBatchSent)
   },
   Subscribe: (call) => {
     const { topicName, subscriptionName } = call.values
@@ -144,23 +146,6 @@ function changeOf(values: ActionParameters["Subscribe"] | ActionParameters["SetS
 }
 
 // --- Answers ----------------------------------------------------------------------------------------------
-
-function answerNothing(): Answer {
-  return ""
-}
-
-function publishedJson({ msgIds, duplicates }: ValueOf<"publishMessages">, index: number): string {
-  const duplicate = duplicates[index] === true ? `,"duplicate":true` : ""
-  return `"msgId":"${msgIds[index] ?? ""}"${duplicate}`
-}
-
-function answerBatchPublished(value: ValueOf<"publishMessages">): Answer {
-  return `,"msgList":[${value.msgIds.map((_, index) => `{${publishedJson(value, index)}}`).join(",")}]`
-}
-
-function seconds(timeMs: number): string {
-  return String(Math.floor(timeMs / 1000))
-}
 
 function topicPageJson({ totalCount, topics }: ValueOf<"listTopics">): Answer {
   return `,"totalCount":${String(totalCount)},"topicList":${JSON.stringify(topics)}`

@@ -1,0 +1,24 @@
+/** Answers that actions of queues and of topics share. */
+import type { ValueOf } from "../../node/service-types.ts"
+import type { Answer } from "./action-call.ts"
+
+/** Of sends and of publishes. */
+type Sent = ValueOf<"sendMessages"> | ValueOf<"publishMessages">
+
+/** Success says everything. */
+export function answerNothing(): Answer {
+  return ""
+}
+
+export function answerSent(value: Sent): Answer {
+  return `,${sentJson(value, 0)}`
+}
+
+export function answerBatchSent(value: Sent): Answer {
+  return `,"msgList":[${value.msgIds.map((_, index) => `{${sentJson(value, index)}}`).join(",")}]`
+}
+
+function sentJson({ msgIds, duplicates }: Sent, index: number): string {
+  const duplicate = duplicates[index] === true ? `,"duplicate":true` : ""
+  return `"msgId":"${msgIds[index] ?? ""}"${duplicate}`
+}
