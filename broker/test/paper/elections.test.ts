@@ -323,6 +323,48 @@ test("who hears a leader does not campaign when it sees a majority", () => {
   expect(replica.status).toMatchObject({ role: "follower", leaderId: 2 })
 })
 
+test("of two nodes that ask for pre-votes at once, one keeps on and the other withdraws, so that no vote is split", () => {
+  const cluster = new TestCluster({ count: 3 })
+  cluster.elect(1)
+  cluster.node(1).crash()
+  for (const nodeId of [2, 3]) {
+    const { raft } = cluster.node(nodeId)
+    while (raft.status().role === "follower") raft.tick()
+  }
+  cluster.settle()
+  expect(cluster.leader()?.raft.status()).toMatchObject({ nodeId: 3, term: 2 })
+})
+
+test("who withdrew asks again soon, when the other did not win", () => {
+  const replica = new Replica({ term: 1, voters: [1, 2, 3] })
+  replica.timeOut()
+  expect(replica.status.role).toBe("preCandidate")
+  const [reply] = replica.receive(voteRequest({ from: 2, term: 2, preVote: true }))
+  expect(reply).toMatchObject({ kind: "requestVoteReply", to: 2, preVote: true, voteGranted: true })
+  expect(replica.status.role).toBe("follower")
+  expect(replica.ticks(2)).toEqual([])
+  expect(replica.ticks(1)).toHaveLength(2)
+})
+
+test("only a tie is decided so: who asked for pre-votes long ago grants those of others and holds up nobody", () => {
+  const cluster = new TestCluster({ count: 3 })
+  cluster.elect(1)
+  const node = cluster.node(3)
+  while (node.raft.status().role === "follower") node.raft.tick()
+  const { lastIndex } = node.raft.status()
+  const request = voteRequest({ from: 2, to: 3, term: 2, preVote: true, lastLogIndex: lastIndex, lastLogTerm: 1 })
+  const answerOf = () => {
+    node.settle()
+    node.outbox = []
+    node.raft.step(request)
+    node.settle()
+    return node.outbox
+  }
+  expect(answerOf()).toMatchObject([{ kind: "requestVoteReply", to: 2, voteGranted: false }])
+  for (let tick = 0; tick < 2; tick++) node.raft.tick()
+  expect(answerOf()).toMatchObject([{ kind: "requestVoteReply", to: 2, voteGranted: true }])
+})
+
 test("a heartbeat of an unknown node does not make it a peer", () => {
   const replica = new Replica().lead()
   replica.receive(heartbeatReply({ from: 9 }), appendReply({ from: 9, index: 1 }))

@@ -17,6 +17,9 @@ import type { NodeId, RequestVote } from "./types.ts"
 /** Ticks that a voter leaves to each one before it, when there is a reason to campaign before the timeout. */
 export const EARLY_CAMPAIGN_TICKS_PER_RANK = 3
 
+/** Two pre-votes that begin within so many ticks are a tie; an older one must not hold up the rest. */
+const TIE_TICKS = 1
+
 /** `transfer`: the leader asked for it, so voters do not protect the leader, and no pre-vote is needed (thesis §3.10). */
 export type CampaignKind = "preVote" | "election" | "transfer"
 
@@ -137,7 +140,8 @@ export function answerRequestVote(state: RaftState, request: RequestVote): void 
     (state.votedFor === NO_NODE && state.leaderId === NO_NODE) ||
     (request.preVote && request.term > state.currentTerm)
   const mayVote = state.mayVote || state.faults.has("wipedNodeVotes")
-  const voteGranted = mayVote && isFree && isUpToDate(state, request)
+  const voteGranted = mayVote && isFree && isUpToDate(state, request) && !keepsOn(state, request)
+  if (voteGranted && isTie(state, request)) withdraw(state)
   if (voteGranted && !request.preVote) {
     state.votedFor = request.from
     state.electionElapsed = 0
@@ -152,6 +156,27 @@ export function answerRequestVote(state: RaftState, request: RequestVote): void 
     preVote: request.preVote,
     voteGranted,
   })
+}
+
+/**
+ * Two nodes ask for pre-votes at the same time. If each granted the other's, both would campaign and split the vote, and all would
+ * wait for another timeout; so the one with the longer log, or of equal ones the greater id, keeps on, and the other withdraws.
+ */
+function isTie(state: RaftState, request: RequestVote): boolean {
+  const isJustBegun = state.role === "preCandidate" && state.electionElapsed <= TIE_TICKS
+  return isJustBegun && request.preVote && request.term === state.currentTerm + 1
+}
+
+function keepsOn(state: RaftState, request: RequestVote): boolean {
+  const { lastIndex, lastTerm } = state.log
+  const isSameLog = request.lastLogTerm === lastTerm && request.lastLogIndex === lastIndex
+  return isTie(state, request) && isSameLog && request.from < state.nodeId
+}
+
+/** For a moment only: the other one may not be able to win. */
+function withdraw(state: RaftState): void {
+  becomeFollower(state, state.currentTerm, NO_NODE)
+  state.earlyCampaignTicks = EARLY_CAMPAIGN_TICKS_PER_RANK
 }
 
 /** True when a request must not even be looked at: the leader is alive and did not ask for it (thesis §4.2.3). */
