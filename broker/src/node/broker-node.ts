@@ -458,6 +458,7 @@ export class BrokerNode implements BrokerService {
   /** Sends wait until a majority, this node among it, has room again; receives and deletes go on meanwhile. */
   #sendRefusal(): ErrorName | undefined {
     if (this.replica.log.space().low) return "diskFull"
+    if (this.#diskLowAt.size === 0) return undefined
     const { voters } = this.replica.raft.status().configuration
     const lowCount = voters.filter((nodeId) => this.#diskLowAt.has(nodeId)).length
     return lowCount > (voters.length - 1) / 2 ? "diskFull" : undefined

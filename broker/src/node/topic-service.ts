@@ -128,7 +128,7 @@ export class TopicService {
   ): void {
     this.#access.propose(
       (builder) => {
-        builder.addPublish({ topicId, messages: messages.map((message) => ({ ...message, delayMs: 0 })) })
+        builder.addPublish({ topicId, messages: messages.map((message) => ({ delayMs: 0, ...message })) })
       },
       call,
       ({ sent, count }) => {

@@ -97,7 +97,7 @@ export class TcpCall implements RequestContext {
   #replyOf(answer: ReplyBody | Refusal): CmqReply {
     const { request, requestNumber, command } = this.#start
     const head = { seqno: request.seqno, cmd: request.cmd, requestId: requestNumber }
-    if (!("error" in answer)) return { ...head, ...answer, result: RESULT_OK }
+    if (!("error" in answer)) return { result: RESULT_OK, ...head, ...answer }
     const { delResult } = answer
     return {
       ...head,
