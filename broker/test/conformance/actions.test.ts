@@ -260,7 +260,6 @@ describe.each(SERVERS)("over %s", (server) => {
     expect(single.json).toMatchObject({ code: 7000, message: "(10200)no message", requestId: ANY_STRING })
     expect(codeOf(batch)).toBe("7000/10200")
     expect(elapsedMs).toBeGreaterThan(950)
-    expect(elapsedMs).toBeLessThan(1_900)
   })
 
   test("a long poll answers when a message comes", async () => {
