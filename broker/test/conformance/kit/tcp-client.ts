@@ -59,12 +59,16 @@ export function requestFrame(seqno: bigint, name: CommandName, body: readonly Wi
 }
 
 /** Fields of 1020. */
-export function authentication(hash: "sha1" | "sha256" = "sha1", clientId = "10.0.0.5@DEFAULT"): WireField[] {
-  const signature = createHmac(hash, SECRET_KEY)
-    .update(clientId + SECRET_ID)
+export function authentication(
+  hash: "sha1" | "sha256" = "sha1",
+  clientId = "10.0.0.5@DEFAULT",
+  { secretId, secretKey } = { secretId: SECRET_ID, secretKey: SECRET_KEY },
+): WireField[] {
+  const signature = createHmac(hash, secretKey)
+    .update(clientId + secretId)
     .digest("base64")
   return [
-    [1, SECRET_ID],
+    [1, secretId],
     [2, signature],
     [3, clientId],
     [4, hash === "sha1" ? "HmacSHA1" : "HmacSHA256"],
@@ -103,9 +107,9 @@ export class TcpClient {
     })
   }
 
-  static async open(port: number): Promise<TcpClient> {
+  static async open(port: number, keys?: { secretId: string; secretKey: string }): Promise<TcpClient> {
     const client = await TcpClient.connect(port)
-    const { result, error } = await client.call("authenticate", ...authentication())
+    const { result, error } = await client.call("authenticate", ...authentication("sha1", undefined, keys))
     if (result !== 0n) throw new Error(`not authenticated: ${String(result)} ${error}`)
     return client
   }
