@@ -7,7 +7,7 @@
 import type { Random } from "../../src/core/random.ts"
 import type { Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "../../src/node/service-types.ts"
 import type { NodeId } from "../../src/ports.ts"
-import { REGISTER_QUEUE } from "./queue-oracle.ts"
+import { REGISTER_QUEUE } from "./queue-books.ts"
 import type { SimCluster } from "./sim-cluster.ts"
 import { exponential, Violation } from "./world.ts"
 
@@ -146,11 +146,11 @@ export class ClientCalls {
     spec: CallSpec<K>,
     answer: { readonly reply: Reply<ValueOf<K>>; readonly askedMs: number; readonly isTaken: boolean },
   ): void {
-    const { oracle } = this.#cluster
+    const { answers } = this.#cluster.oracle
     const { reply, askedMs } = answer
     const request = spec.request as { readonly queueName: string }
     if (!reply.ok) {
-      if (reply.error === "queueNotFound") oracle.queueMissing(request.queueName, askedMs)
+      if (reply.error === "queueNotFound") answers.queueMissing(request.queueName, askedMs)
       if (reply.error === "internal") this.#cluster.world.fail(new Violation("no internal errors", spec.name))
       return
     }
@@ -158,7 +158,7 @@ export class ClientCalls {
       case "sendMessages": {
         const sent = spec.request as RequestOf<"sendMessages">
         const { msgIds } = reply.value as ValueOf<"sendMessages">
-        oracle.sendAcknowledged(
+        answers.sendAcknowledged(
           sent.queueName,
           sent.messages.map((message) => message.body),
           msgIds,
@@ -167,17 +167,17 @@ export class ClientCalls {
       }
       case "receiveMessages":
         if (answer.isTaken)
-          oracle.delivered(spec.client, request.queueName, (reply.value as ValueOf<"receiveMessages">).messages)
+          answers.delivered(spec.client, request.queueName, (reply.value as ValueOf<"receiveMessages">).messages)
         return
       case "deleteMessages":
-        oracle.deleteAcknowledged(
+        answers.deleteAcknowledged(
           (spec.request as RequestOf<"deleteMessages">).handles,
           (reply.value as ValueOf<"deleteMessages">).failed,
         )
         return
       case "getQueueAttributes":
         if (request.queueName === REGISTER_QUEUE) {
-          oracle.registerRead((reply.value as ValueOf<"getQueueAttributes">).attributes.pollingWaitMs, askedMs)
+          answers.registerRead((reply.value as ValueOf<"getQueueAttributes">).attributes.pollingWaitMs, askedMs)
         }
         return
       case "changeVisibility":

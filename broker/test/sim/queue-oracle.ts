@@ -5,84 +5,33 @@
  *
  * The oracle applies the committed entries to a machine of its own, which never crashed and never read a checkpoint, and
  * holds every outcome against one small automaton per message that knows nothing of chunks, slots tables or heaps. What
- * clients were told is then held against what really happened. Times are log time, so the checks are exact.
+ * clients were told is then held against what really happened (`answer-oracle.ts`). Times are log time, so the checks are exact.
  */
-import { Buffer } from "node:buffer"
-import { decodeMessageId } from "@opencmq/proto"
-import type { Command, QueueAttributes, QueueId } from "../../src/core/queue/command.ts"
+import type { Command, QueueId } from "../../src/core/queue/command.ts"
 import type { MachineLimits } from "../../src/core/queue/machine-limits.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
 import type { MachineMutant } from "../../src/core/queue/machine-mutant.ts"
 import { emptyOutcome, QueueMachine } from "../../src/core/queue/queue-machine.ts"
 import { EntryReader } from "../../src/codec/command-codec.ts"
-import { readBody, readClientMessageId } from "../../src/codec/message-record.ts"
-import type { DeliveredMessage, Handle } from "../../src/node/service-types.ts"
+import { readClientMessageId } from "../../src/codec/message-record.ts"
 import type { Entry, LogIndex } from "../../src/ports.ts"
+import { AnswerOracle } from "./answer-oracle.ts"
+import { DEAD_QUEUE, deliveryKey, describeDelivery, messageKey, QueueBooks, REGISTER_QUEUE } from "./queue-books.ts"
+import type { Delivery, MessageLife, QueueLife } from "./queue-books.ts"
 import { Violation } from "./world.ts"
 import type { World } from "./world.ts"
 
-interface Lease {
-  readonly delivery: Delivery
-  untilMs: number
-}
-
-interface Delivery {
-  readonly message: MessageLife
-  readonly queueId: QueueId
-  readonly slot: number
-  readonly number: number
-  readonly atMs: number
-  readonly nextVisibleAtMs: number
-  readonly count: number
-  /** Who was told of it. One delivery has at most one taker. */
-  taker: string | undefined
-  isDeleted: boolean
-  wasRefused: boolean
-}
-
-interface MessageLife {
-  readonly entryIndex: LogIndex
-  readonly ordinal: number
-  readonly record: Uint8Array
-  readonly clientId: string
-  /** When its client id began to be remembered. */
-  readonly sentAtMs: number
-  queueId: QueueId
-  enqueuedAtMs: number
-  availableAtMs: number
-  place: "live" | "deleted" | "dropped"
-  /** A rewind may have brought it back. */
-  isRewindable: boolean
-  lease: Lease | undefined
-  count: number
-  lastNumber: number
-}
-
-interface QueueLife {
-  readonly queueId: QueueId
-  readonly name: string
-  readonly createdWorldMs: number
-  deletedWorldMs: number
-  attributes: QueueAttributes
-  /** Retention was changed, or messages may have left it unseen: only some rules can be held against it. */
-  isVague: boolean
-  readonly live: Set<MessageLife>
-}
-
 export class QueueOracle {
   readonly machine: QueueMachine
+  readonly answers: AnswerOracle
   readonly #world: World
   readonly #deduplicationWindowMs: number
+  readonly #books = new QueueBooks()
   readonly #reader = new EntryReader()
   readonly #outcome: Outcome = emptyOutcome()
-  readonly #messages = new Map<number, MessageLife>()
   /** By entry and offset, as deliveries name them. */
   readonly #byRecord = new Map<number, MessageLife>()
-  readonly #deliveries = new Map<string, Delivery>()
-  readonly #queues = new Map<QueueId, QueueLife>()
-  readonly #byName = new Map<string, QueueLife[]>()
   readonly #byClientId = new Map<string, MessageLife>()
-  readonly #registerValues: { readonly value: number; readonly worldMs: number }[] = []
   #index: LogIndex = 0
   #hash: { readonly index: LogIndex; readonly value: number } | undefined
   #commandCount = 0
@@ -90,6 +39,7 @@ export class QueueOracle {
   /** @param mutant a known bug that the oracle's machine shares with the nodes', so that only the automata can notice. */
   constructor(world: World, limits: MachineLimits, mutant?: MachineMutant) {
     this.#world = world
+    this.answers = new AnswerOracle(world, this.#books)
     this.machine = new QueueMachine(limits, mutant)
     this.#deduplicationWindowMs = limits.deduplicationWindowMs
   }
@@ -99,11 +49,11 @@ export class QueueOracle {
   }
 
   get sentCount(): number {
-    return this.#messages.size
+    return this.#books.messages.size
   }
 
   get deliveryCount(): number {
-    return this.#deliveries.size
+    return this.#books.deliveries.size
   }
 
   /** Of the oracle's machine, after the entry applied last. */
@@ -128,7 +78,7 @@ export class QueueOracle {
         this.machine.apply(command, this.#outcome)
         this.#check(entry, command)
       }
-      if (this.#index % 16 === 0) for (const queue of this.#queues.values()) this.#checkCounts(queue)
+      if (this.#index % 16 === 0) for (const queue of this.#books.queues.values()) this.#checkCounts(queue)
       this.machine.takeWakened()
     }
   }
@@ -226,15 +176,15 @@ export class QueueOracle {
       lastNumber: 0,
     }
     if (sent.delayMs > 0) this.#world.marks.hit("queue: delayed send")
-    this.#messages.set(messageKey(entry.index, sent.ordinal), message)
+    this.#books.messages.set(messageKey(entry.index, sent.ordinal), message)
     this.#byRecord.set(entry.index * 0x40_0000 + sent.offset, message)
     if (sent.clientId !== "") this.#byClientId.set(`${String(sent.queueId)}/${sent.clientId}`, message)
-    this.#queues.get(sent.queueId)?.live.add(message)
+    this.#books.queues.get(sent.queueId)?.live.add(message)
   }
 
   #received(queueId: QueueId, askedVisibilityMs: number): void {
     const outcome = this.#outcome
-    const queue = this.#queues.get(queueId)
+    const queue = this.#books.queues.get(queueId)
     if (outcome.refusal === "noMessage" && queue !== undefined) this.#checkNothingVisible(queue)
     if (outcome.refusal !== undefined || queue === undefined) return
     const nowMs = this.machine.nowMs
@@ -288,14 +238,14 @@ export class QueueOracle {
       wasRefused: false,
     }
     const id = deliveryKey(to.slot, to.number)
-    if (this.#deliveries.has(id)) this.#fail("a receipt handle is given once", id)
-    this.#deliveries.set(id, delivery)
+    if (this.#books.deliveries.has(id)) this.#fail("a receipt handle is given once", id)
+    this.#books.deliveries.set(id, delivery)
     message.lease = { delivery, untilMs: to.nextVisibleAtMs }
   }
 
   #deadLettered(message: MessageLife, seen: { i: number; queue: QueueLife; what: string }): void {
     const provenance = this.#outcome.received.provenances[seen.i]
-    const source = this.#queues.get(message.queueId)
+    const source = this.#books.queues.get(message.queueId)
     if (provenance?.sourceQueueId !== message.queueId || source === undefined) {
       this.#fail("a message stays in its queue", seen.what)
       return
@@ -330,7 +280,7 @@ export class QueueOracle {
     message.lease = undefined
     message.count = 0
     message.availableAtMs = 0
-    this.#queues.get(message.queueId)?.live.add(message)
+    this.#books.queues.get(message.queueId)?.live.add(message)
   }
 
   #checkNothingVisible(queue: QueueLife): void {
@@ -351,7 +301,7 @@ export class QueueOracle {
   #deleted(command: Extract<Command, { kind: "deleteMessages" }>): void {
     const nowMs = this.machine.nowMs
     for (let i = 0; i < command.count; i++) {
-      const delivery = this.#deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
+      const delivery = this.#books.deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
       const isNewest = delivery !== undefined && this.#isHeld(delivery, command.queueId, nowMs)
       if (this.#outcome.failed[i] === true) {
         this.#world.marks.hit("queue: delete with a stale handle refused")
@@ -370,14 +320,14 @@ export class QueueOracle {
       delivery.message.place = "deleted"
       delivery.message.isRewindable = false
       delivery.message.lease = undefined
-      this.#queues.get(delivery.queueId)?.live.delete(delivery.message)
+      this.#books.queues.get(delivery.queueId)?.live.delete(delivery.message)
     }
   }
 
   #visibilityChanged(command: Extract<Command, { kind: "changeVisibility" }>): void {
     const nowMs = this.machine.nowMs
     for (let i = 0; i < command.count; i++) {
-      const delivery = this.#deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
+      const delivery = this.#books.deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
       const isNewest = delivery !== undefined && this.#isHeld(delivery, command.queueId, nowMs)
       if (this.#outcome.failed[i] === true) {
         if (isNewest && !this.#isVague(delivery))
@@ -406,7 +356,7 @@ export class QueueOracle {
 
   /** Retention may have taken the message while it was hidden. */
   #isVague(delivery: Delivery): boolean {
-    const queue = this.#queues.get(delivery.queueId)
+    const queue = this.#books.queues.get(delivery.queueId)
     if (queue === undefined || queue.isVague) return true
     return this.machine.nowMs >= delivery.message.enqueuedAtMs + queue.attributes.msgRetentionMs
   }
@@ -428,13 +378,13 @@ export class QueueOracle {
       this.#createQueue(queueId, command.queueName)
       return
     }
-    const queue = this.#queues.get(queueId)
+    const queue = this.#books.queues.get(queueId)
     if (queue === undefined) return
     switch (command.kind) {
       case "setQueueAttributes":
         if (command.change.msgRetentionMs !== undefined || command.change.rewindMs !== undefined) queue.isVague = true
         if (queue.name === REGISTER_QUEUE) {
-          this.#registerValues.push({ value: command.change.pollingWaitMs ?? 0, worldMs: this.#world.nowMs })
+          this.#books.registerValues.push({ value: command.change.pollingWaitMs ?? 0, worldMs: this.#world.nowMs })
         }
         queue.attributes = this.machine.queueStatus(queueId)?.attributes ?? queue.attributes
         return
@@ -445,14 +395,15 @@ export class QueueOracle {
         return
       case "clearQueue":
         for (const message of queue.live) message.place = "dropped"
-        for (const message of this.#messages.values()) if (message.queueId === queueId) message.isRewindable = false
+        for (const message of this.#books.messages.values())
+          if (message.queueId === queueId) message.isRewindable = false
         queue.live.clear()
         return
       case "rewindQueue":
         this.#rewound(queue, command.startConsumeAtMs, count)
         return
       case "unbindDeadLetterQueue":
-        for (const other of this.#queues.values()) {
+        for (const other of this.#books.queues.values()) {
           other.attributes = this.machine.queueStatus(other.queueId)?.attributes ?? other.attributes
         }
         return
@@ -465,7 +416,7 @@ export class QueueOracle {
       this.#fail("a created queue exists", name)
       return
     }
-    if (this.#queues.has(queueId)) this.#fail("queue ids are never used twice", name)
+    if (this.#books.queues.has(queueId)) this.#fail("queue ids are never used twice", name)
     const queue: QueueLife = {
       queueId,
       name,
@@ -475,15 +426,15 @@ export class QueueOracle {
       isVague: false,
       live: new Set(),
     }
-    this.#queues.set(queueId, queue)
-    const earlier = this.#byName.get(name) ?? []
+    this.#books.queues.set(queueId, queue)
+    const earlier = this.#books.byName.get(name) ?? []
     if (earlier.some((each) => each.deletedWorldMs === Number.POSITIVE_INFINITY)) this.#fail("one queue a name", name)
-    this.#byName.set(name, [...earlier, queue])
+    this.#books.byName.set(name, [...earlier, queue])
   }
 
   #rewound(queue: QueueLife, startAtMs: number, count: number): void {
     let candidates = 0
-    for (const message of this.#messages.values()) {
+    for (const message of this.#books.messages.values()) {
       if (message.queueId !== queue.queueId || message.place !== "deleted" || message.enqueuedAtMs < startAtMs) continue
       candidates++
       message.isRewindable = true
@@ -506,7 +457,7 @@ export class QueueOracle {
       if (message.enqueuedAtMs + queue.attributes.msgRetentionMs > nowMs) live++
       else queue.live.delete(message)
     }
-    for (const other of this.#queues.values()) {
+    for (const other of this.#books.queues.values()) {
       if (other.attributes.deadLetterPolicy?.deadLetterQueue === queue.name) isMovedInto = true
     }
     const counted = status.activeCount + status.inactiveCount + status.delayedCount
@@ -515,84 +466,11 @@ export class QueueOracle {
     }
   }
 
-  // ------------------------------------------------------------------------------------------ what clients were told
-
-  sendAcknowledged(queueName: string, bodies: readonly Uint8Array[], msgIds: readonly string[]): void {
-    if (msgIds.length !== bodies.length) this.#fail("an acknowledgement names every message", queueName)
-    for (const [i, body] of bodies.entries()) {
-      const id = decodeMessageId(msgIds[i] ?? "")
-      const message = id === undefined ? undefined : this.#messages.get(messageKey(id.entryIndex, id.ordinal))
-      if (message === undefined) {
-        this.#fail("what is acknowledged is committed", `send to ${queueName}, message id ${String(msgIds[i])}`)
-      } else if (Buffer.compare(readBody(message.record), body) !== 0) {
-        this.#fail(
-          "what is acknowledged is what was sent",
-          `message ${String(message.entryIndex)}/${String(message.ordinal)}`,
-        )
-      }
-    }
-  }
-
-  delivered(client: string, queueName: string, messages: readonly DeliveredMessage[]): void {
-    for (const told of messages) {
-      const delivery = this.#deliveries.get(deliveryKey(told.deliveryHandle.slot, told.deliveryHandle.deliveryNumber))
-      const id = decodeMessageId(told.msgId)
-      const what = `message ${told.msgId} delivery ${String(told.deliveryHandle.deliveryNumber)} to ${client} from ${queueName}`
-      if (delivery === undefined) {
-        this.#fail("only committed deliveries are told", what)
-        continue
-      }
-      const { message } = delivery
-      if (id?.entryIndex !== message.entryIndex || id.ordinal !== message.ordinal)
-        this.#fail("a delivery names its message", what)
-      if (delivery.taker !== undefined) this.#fail("a delivery has one taker", `${what}; told ${delivery.taker} before`)
-      delivery.taker = client
-      if (told.dequeueCount !== delivery.count) this.#fail("the told receive count is right", what)
-      if (told.nextVisibleAtMs !== delivery.nextVisibleAtMs) this.#fail("the told visibility is right", what)
-      if (Buffer.compare(told.body, readBody(message.record)) !== 0) this.#fail("the body is what was sent", what)
-      if (told.clientMessageId !== message.clientId) this.#fail("the client id is what was sent", what)
-    }
-  }
-
-  deleteAcknowledged(handles: readonly Handle[], failed: readonly boolean[]): void {
-    for (const [i, each] of handles.entries()) {
-      const delivery = this.#deliveries.get(deliveryKey(each.slot, each.deliveryNumber))
-      if (delivery === undefined) continue
-      if (failed[i] === false && !delivery.isDeleted)
-        this.#fail("an acknowledged delete is committed", describeDelivery(delivery))
-      if (failed[i] === true && !delivery.wasRefused)
-        this.#fail("a refused delete was refused", describeDelivery(delivery))
-    }
-  }
-
-  /** A client was told that there is no such queue: some moment of its waiting must have been so. */
-  queueMissing(queueName: string, askedWorldMs: number): void {
-    const lives = this.#byName.get(queueName) ?? []
-    const existedAllTheTime = lives.some(
-      (queue) => queue.createdWorldMs < askedWorldMs && queue.deletedWorldMs === Number.POSITIVE_INFINITY,
-    )
-    if (existedAllTheTime) this.#fail("reads are linearizable", `${queueName} was called missing`)
-  }
-
-  /** The register queue's value as read: what was last committed when the read began, or something committed since. */
-  registerRead(value: number, askedWorldMs: number): void {
-    this.#world.marks.hit("read: register read")
-    const values = this.#registerValues
-    const position = values.findLastIndex((each) => each.worldMs < askedWorldMs)
-    const isKnown = position < 0 && value === 0
-    if (isKnown || values.slice(Math.max(0, position)).some((each) => each.value === value)) return
-    const last = String(values[position]?.value ?? 0)
-    this.#fail(
-      "reads are linearizable",
-      `register shows ${String(value)}, but ${last} was committed before the read began`,
-    )
-  }
-
   // ------------------------------------------------------------------------------------------ the end
 
   /** Names of the queues that exist. */
   queueNames(): string[] {
-    return [...this.#queues.values()]
+    return [...this.#books.queues.values()]
       .filter((queue) => queue.deletedWorldMs === Number.POSITIVE_INFINITY)
       .map((queue) => queue.name)
   }
@@ -600,7 +478,7 @@ export class QueueOracle {
   /** Everything was drained: whatever is still alive in the books was lost. */
   checkDrained(): void {
     const nowMs = this.machine.nowMs
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#books.queues.values()) {
       const status = this.machine.queueStatus(queue.queueId)
       if (status === undefined) continue
       const left = status.activeCount + status.inactiveCount + status.delayedCount
@@ -619,22 +497,4 @@ export class QueueOracle {
   #fail(rule: string, detail: string): void {
     this.#world.fail(new Violation(rule, `${detail} (log index ${String(this.#index)})`))
   }
-}
-
-/** Its pollingWaitMs is a register: one writer counts it up, readers must never see it fall behind. */
-export const REGISTER_QUEUE = "register"
-/** Where dead letters go. */
-export const DEAD_QUEUE = "dead"
-
-function messageKey(entryIndex: LogIndex, ordinal: number): number {
-  return entryIndex * 65_536 + ordinal
-}
-
-function deliveryKey(slot: number, number: number): string {
-  return `${String(slot)}/${String(number)}`
-}
-
-function describeDelivery(delivery: Delivery): string {
-  const { message } = delivery
-  return `message ${String(message.entryIndex)}/${String(message.ordinal)} delivery ${String(delivery.number)}`
 }

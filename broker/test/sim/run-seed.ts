@@ -10,7 +10,7 @@
  */
 import { ClientCalls } from "./client-calls.ts"
 import { Nemesis } from "./nemesis.ts"
-import { REGISTER_QUEUE } from "./queue-oracle.ts"
+import { REGISTER_QUEUE } from "./queue-books.ts"
 import { SimCluster } from "./sim-cluster.ts"
 import type { Mutation, SimNode } from "./sim-cluster.ts"
 import { drawSwarm } from "./swarm.ts"

@@ -140,7 +140,7 @@ export function peekMessages(state: MachineState, request: PeekRequest): PeekedM
 /** Smallest entry that a message still needs, a rewindable one included. */
 export function oldestLiveIndex(state: MachineState): number | undefined {
   let oldest = Number.POSITIVE_INFINITY
-  for (const queue of state.registry.sorted()) {
+  for (const queue of state.registry.all()) {
     for (const chunk of queue.messages.chunks) {
       if (chunk.minEntryIndex >= oldest) continue
       for (let offset = 0; offset < chunk.count; offset++) {
@@ -160,7 +160,7 @@ export interface EntryRange {
 /** Calls for every message in the range that is not gone; an entry with several is visited several times. */
 export function visitLive(state: MachineState, range: EntryRange, visit: (entryIndex: number) => void): void {
   const { fromIndex, toIndex } = range
-  for (const queue of state.registry.sorted()) {
+  for (const queue of state.registry.all()) {
     for (const chunk of queue.messages.chunks) {
       if (chunk.maxEntryIndex < fromIndex || chunk.minEntryIndex > toIndex) continue
       for (let offset = 0; offset < chunk.count; offset++) {
