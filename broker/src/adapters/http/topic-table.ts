@@ -1,4 +1,5 @@
 /** The actions of topics and subscriptions on their way to the node; part of `ACTION_TABLE`. */
+import { LIMITS } from "@opencmq/proto"
 import type { ActionParameters } from "@opencmq/proto"
 import type { Endpoint, SubscriptionAttributes } from "../../core/queue/command.ts"
 import type {
@@ -29,7 +30,7 @@ type TopicActionName =
 
 const NO_ATTRIBUTES: readonly MessageAttribute[] = []
 /** Fixed in CMQ's API 2.0. */
-const TOPIC_RETENTION_MS = 86_400_000
+const TOPIC_RETENTION_MS = LIMITS.topicRetentionSeconds.default * 1000
 
 const FILTER_TYPES = { 1: "tags", 2: "bindingKeys" } as const
 const STRATEGIES = { BACKOFF_RETRY: "backoff", EXPONENTIAL_DECAY_RETRY: "exponentialDecay" } as const
