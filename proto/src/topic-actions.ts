@@ -109,6 +109,15 @@ export const TOPIC_ACTIONS = {
     parameters: { topicName },
     reply: {},
   },
+  QueryTopicRoute: {
+    summary: "Answers where the topic is reached over CMQ's TCP protocol.",
+    source: "S:tcp; the addresses: OpenCMQ, every node serves every topic",
+    isMutating: false,
+    isRepeatable: true,
+    isAdministrative: true,
+    parameters: { topicName },
+    reply: { addr: "list" },
+  },
   PublishMessage: {
     summary: "Publishes one message to every subscription that wants it.",
     source: "D",

@@ -410,11 +410,15 @@ describe.each(SERVERS)("over %s", (server) => {
     })
   })
 
-  test("QueryQueueRoute answers the name under which the client came, and the port of the TCP face", async () => {
+  test("QueryQueueRoute and QueryTopicRoute answer the name under which the client came, and the port of the TCP face", async () => {
     const queueName = await newQueue()
     expect(await client.ok("QueryQueueRoute", { queueName })).toMatchObject({ addr: ["127.0.0.1:7073"] })
     expect((await client.call("QueryQueueRoute", { queueName: "nowhere" })).json).toMatchObject({ code: 4440 })
     expect((await client.call("QueryQueueRoute", {})).json).toMatchObject({ code: 4000 })
+    await client.ok("CreateTopic", { topicName: queueName })
+    expect(await client.ok("QueryTopicRoute", { topicName: queueName })).toMatchObject({ addr: ["127.0.0.1:7073"] })
+    const nowhere = await client.call("QueryTopicRoute", { topicName: "nowhere" })
+    expect(nowhere.json).toMatchObject({ code: 4440, message: "(10600)topic is not existed, or deleted" })
     const told = await openFace(server, { actions: { tcpRoute: { host: "broker.example", port: 17_073 } } })
     const other = new CmqClient(told.port)
     await other.ok("CreateQueue", { queueName })

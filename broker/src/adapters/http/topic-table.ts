@@ -10,7 +10,7 @@ import type {
   ValueOf,
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
-import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
+import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import { seconds } from "./message-json.ts"
 
 type TopicActionName =
@@ -19,6 +19,7 @@ type TopicActionName =
   | "ListTopic"
   | "GetTopicAttributes"
   | "DeleteTopic"
+  | "QueryTopicRoute"
   | "PublishMessage"
   | "BatchPublishMessage"
   | "Subscribe"
@@ -60,6 +61,9 @@ export const TOPIC_TABLE: { readonly [N in TopicActionName]: (call: ActionCall<N
   },
   DeleteTopic: (call) => {
     call.execute("deleteTopic", { topicName: call.values.topicName }, answerNothing)
+  },
+  QueryTopicRoute: (call) => {
+    call.execute("getTopicAttributes", { topicName: call.values.topicName }, answerRoute)
   },
   PublishMessage: (call) => {
     const { topicName, msgBody, clientMessageId = "" } = call.values
