@@ -66,18 +66,18 @@ export const TOPIC_TABLE: { readonly [N in TopicActionName]: (call: ActionCall<N
     call.execute("getTopicAttributes", { topicName: call.values.topicName }, answerRoute)
   },
   PublishMessage: (call) => {
-    const { topicName, msgBody, clientMessageId = "" } = call.values
-    const message = { ...labelsOf(call.values), body: msgBody, clientMessageId, attributes: NO_ATTRIBUTES }
+    const { topicName, msgBody, clientMessageId = "", attributes = NO_ATTRIBUTES } = call.values
+    const message = { ...labelsOf(call.values), body: msgBody, clientMessageId, attributes }
     call.execute("publishMessages", { topicName, messages: [message] }, answerSent)
   },
   BatchPublishMessage: (call) => {
-    const { topicName, msgBody, clientMessageId } = call.values
+    const { topicName, msgBody, clientMessageId, attributes } = call.values
     const labels = labelsOf(call.values)
     const messages: PublishedMessage[] = msgBody.map((body, index) => ({
       ...labels,
       body,
       clientMessageId: clientMessageId?.[index] ?? "",
-      attributes: NO_ATTRIBUTES,
+      attributes: attributes?.[index] ?? NO_ATTRIBUTES,
     }))
     call.execute("publishMessages", { topicName, messages }, answerBatchSent)
   },

@@ -102,6 +102,7 @@ const PUBLISH_ERRORS: readonly ErrorName[] = [
   ...TOPIC_ERRORS_COMMON,
   "messageEmpty",
   "messageTooLarge",
+  "attributeInvalid",
   "tooManyMessageTags",
   "tooManyDelimiters",
   "routingKeyMissing",
