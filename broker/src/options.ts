@@ -126,7 +126,7 @@ export const OPTIONS = {
     pattern: /^[A-Za-z0-9._-]{1,255}:\d{1,5}$/,
     allowed: "an address as host:port, no IPv6",
     default: undefined,
-    help: "Where clients reach this node by TCP; told to them by QueryQueueRoute. Absent: made of host and port; of the host that the client asked, when tcpHost is 0.0.0.0.",
+    help: "Where clients reach this node by TCP; told to them by QueryQueueRoute and QueryTopicRoute. Absent: made of host and port; of the host that the client asked, when tcpHost is 0.0.0.0.",
   },
 
   // --- Access ---------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "PeekMessage",
     "PublishMessage",
     "QueryQueueRoute",
+    "QueryTopicRoute",
     "ReceiveMessage",
     "RewindQueue",
     "SendMessage",

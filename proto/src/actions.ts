@@ -6,7 +6,7 @@
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
  * and PHP send `UserpollingWaitSeconds`.
  */
-import { clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
+import { attributes, batchAttributes, clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
 import { LIMITS } from "./limits.ts"
@@ -339,10 +339,7 @@ export const ACTIONS = {
       msgBody: { type: "bytes", isRequired: true, limit: LIMITS.msgBodyBytes, meaning: "Body, plain text." },
       delaySeconds,
       clientMessageId,
-      attributes: {
-        type: "attributes",
-        meaning: "OpenCMQ: attribute.<n>.name, attribute.<n>.value, attribute.<n>.type (string or binary).",
-      },
+      attributes,
     },
     reply: { msgId: "string" },
   },
@@ -363,12 +360,7 @@ export const ACTIONS = {
       },
       delaySeconds,
       clientMessageId: { ...clientMessageId, isArray: true, alignedWith: "msgBody" },
-      attributes: {
-        type: "attributes",
-        isArray: true,
-        alignedWith: "msgBody",
-        meaning: 'OpenCMQ: JSON text per message, [{"name","value","type"}].',
-      },
+      attributes: batchAttributes,
     },
     reply: { msgList: "list" },
   },

@@ -333,10 +333,16 @@ describe.each(SERVERS)("over %s", (server) => {
     expect(await client.ok("GetQueueAttributes", { queueName })).toMatchObject({ activeMsgNum: 3, inactiveMsgNum: 0 })
   })
 
-  test("attributes travel with their message, single and in a batch", async () => {
+  test.each(["sent", "published"])("attributes travel with what is %s, single and in a batch", async (way) => {
     const queueName = await newQueue()
-    await client.ok("SendMessage", {
-      queueName,
+    const isSent = way === "sent"
+    const target = isSent ? { queueName } : { topicName: queueName }
+    if (!isSent) {
+      await client.ok("CreateTopic", target)
+      await client.ok("Subscribe", { ...target, subscriptionName: "s", protocol: "queue", endpoint: queueName })
+    }
+    await client.ok(isSent ? "SendMessage" : "PublishMessage", {
+      ...target,
       msgBody: "x",
       "attribute.1.name": "traceparent",
       "attribute.1.value": "00-ab-cd-01",
@@ -345,7 +351,11 @@ describe.each(SERVERS)("over %s", (server) => {
       "attribute.2.type": "binary",
     })
     const list = [{ name: "n", value: "é", type: "string" }]
-    await client.ok("BatchSendMessage", { queueName, msgBody: ["plain", "y"], "attributes.2": JSON.stringify(list) })
+    const batch = { ...target, msgBody: ["plain", "y"], "attributes.2": JSON.stringify(list) }
+    await client.ok(isSent ? "BatchSendMessage" : "BatchPublishMessage", batch)
+    const bad = { ...target, msgBody: "x", "attribute.1.name": "é", "attribute.1.value": "" }
+    const refused = await client.call(isSent ? "SendMessage" : "PublishMessage", bad)
+    expect(refused.json).toMatchObject({ code: 4000 })
     const [first, plain, second] = await receiveAll(queueName)
     expect(first?.["attributes"]).toEqual([
       { name: "traceparent", type: "string", value: "00-ab-cd-01" },
@@ -410,11 +420,15 @@ describe.each(SERVERS)("over %s", (server) => {
     })
   })
 
-  test("QueryQueueRoute answers the name under which the client came, and the port of the TCP face", async () => {
+  test("QueryQueueRoute and QueryTopicRoute answer the name under which the client came, and the port of the TCP face", async () => {
     const queueName = await newQueue()
     expect(await client.ok("QueryQueueRoute", { queueName })).toMatchObject({ addr: ["127.0.0.1:7073"] })
     expect((await client.call("QueryQueueRoute", { queueName: "nowhere" })).json).toMatchObject({ code: 4440 })
     expect((await client.call("QueryQueueRoute", {})).json).toMatchObject({ code: 4000 })
+    await client.ok("CreateTopic", { topicName: queueName })
+    expect(await client.ok("QueryTopicRoute", { topicName: queueName })).toMatchObject({ addr: ["127.0.0.1:7073"] })
+    const nowhere = await client.call("QueryTopicRoute", { topicName: "nowhere" })
+    expect(nowhere.json).toMatchObject({ code: 4440, message: "(10600)topic is not existed, or deleted" })
     const told = await openFace(server, { actions: { tcpRoute: { host: "broker.example", port: 17_073 } } })
     const other = new CmqClient(told.port)
     await other.ok("CreateQueue", { queueName })

@@ -9,6 +9,7 @@ import type {
   MessageAttribute,
   PeekedMessage,
   QueueStatus,
+  ValueOf,
 } from "../../node/service-types.ts"
 import type { HandleList } from "./field-reader.ts"
 import { wireRefusal } from "./refusal.ts"
@@ -32,6 +33,11 @@ function attributesValue({ attributes }: QueueStatus): WireAttributes {
       ? { deadLetterQueue, maxReceiveCount: policy.maxReceiveCount }
       : { deadLetterQueue, maxTimeToLiveMs: policy.maxTimeToLiveMs }
   return { ...rest, deadLetterPolicy }
+}
+
+/** `messages` of `SendResponse` and of `PublishResponse`. */
+export function sentValue({ msgIds, duplicates }: ValueOf<"sendMessages">): object {
+  return { messages: msgIds.map((msgId, index) => ({ msgId, isDuplicate: duplicates[index] === true })) }
 }
 
 /** `opencmq.v1.ReceivedMessage`. */

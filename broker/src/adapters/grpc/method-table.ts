@@ -3,13 +3,17 @@
  *
  * One entry a method; the face refuses to start when one of the `.proto` is missing here. Ranges are rows of LIMITS.
  */
-import { LIMITS, checkTogether, parseInteger } from "@opencmq/proto"
-import type { ErrorName, LimitRow } from "@opencmq/proto"
+import { LIMITS, checkTogether } from "@opencmq/proto"
+import type { ErrorName } from "@opencmq/proto"
 import type { DeadLetterPolicy, QueueAttributes } from "../../core/queue/command.ts"
 import type { QueuePage, RequestOf } from "../../node/service-types.ts"
 import { readHandles } from "./field-reader.ts"
 import type { FieldReader } from "./field-reader.ts"
-import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue } from "./message-values.ts"
+import { countOrDefault, pageFacts, readListPage } from "./list-page.ts"
+import type { ListPage } from "./list-page.ts"
+import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue, sentValue } from "./message-values.ts"
+import type { MethodRow } from "./method-row.ts"
+import { TOPIC_METHODS } from "./topic-methods.ts"
 import type { UnaryCall } from "./unary-call.ts"
 import type {
   WireAttributes,
@@ -25,9 +29,6 @@ import type {
   WireSourcesRequest,
   WireVisibilityRequest,
 } from "./wire-types.ts"
-
-/** Carries out one method. The request was decoded by this method's codec, so it is of the entry's type. */
-export type MethodRow = (call: UnaryCall, request: never) => void
 
 /** So long before the client's deadline a long poll ends, in milliseconds: its answer must still reach the client. */
 const HOMEWARD_MS = 100
@@ -45,8 +46,8 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
     call.execute("getQueueAttributes", { queueName }, queueValue)
   },
   ListQueues: (call, request: WireListRequest) => {
-    const page = pageOf(call.fields, request)
-    call.execute("listQueues", page, (value) => pageValue(value, page))
+    const page = readListPage(call.fields, request)
+    call.execute("listQueues", page, (value) => queuePageValue(value, page))
   },
   UpdateQueue: (call, request: WireQueueRequest) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)
@@ -72,17 +73,15 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
   },
   ListDeadLetterSourceQueues: (call, request: WireSourcesRequest) => {
     const queueName = call.fields.queueName("dead_letter_queue_name", request.deadLetterQueueName)
-    const page = pageOf(call.fields, request)
-    call.execute("listDeadLetterSources", { queueName, ...page }, (value) => pageValue(value, page))
+    const page = readListPage(call.fields, request)
+    call.execute("listDeadLetterSources", { queueName, ...page }, (value) => queuePageValue(value, page))
   },
 
   // --- MessageService -----------------------------------------------------------------------------------
   Send: (call, request: WireSendRequest) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)
     const messages = call.fields.messages(request.messages, LIMITS.batchCount.max)
-    call.execute("sendMessages", { queueName, messages }, ({ msgIds, duplicates }) => ({
-      messages: msgIds.map((msgId, index) => ({ msgId, isDuplicate: duplicates[index] === true })),
-    }))
+    call.execute("sendMessages", { queueName, messages }, sentValue)
   },
   Receive: (call, request: WireReceiveRequest) => {
     call.execute("receiveMessages", receiveRequest(call, request), (value) => ({
@@ -123,6 +122,9 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
       return { messages: messages.map(peekedValue), ...(last !== undefined && { nextSequence: last.sequence + 1 }) }
     })
   },
+
+  // --- TopicService -------------------------------------------------------------------------------------
+  ...TOPIC_METHODS,
 
   // --- ClusterService -----------------------------------------------------------------------------------
   GetClusterStatus: (call) => {
@@ -246,26 +248,8 @@ function policyOf(fields: FieldReader, policy: WirePolicy | null | undefined): D
   return undefined
 }
 
-function pageOf(fields: FieldReader, request: WireListRequest): RequestOf<"listQueues"> {
-  const { nameContains, pageToken } = request
-  if (nameContains.length > LIMITS.searchWordLength.max) fields.refuse("parameterOutOfRange", "name_contains")
-  const limit = countOrDefault(fields, { field: "page_size", value: request.pageSize }, LIMITS.listLimitCount)
-  // A token is the number of rows that were shown: what is created or deleted meanwhile may move a row across.
-  const offset = pageToken === "" ? LIMITS.listOffset.default : parseInteger(pageToken)
-  if (offset === undefined) fields.refuse("parameterTypeError", "page_token")
-  else fields.count({ field: "page_token", value: offset }, LIMITS.listOffset)
-  return { searchWord: nameContains, offset: offset ?? 0, limit }
-}
-
-/** 0 = the limit's own default, or 1. */
-function countOrDefault(fields: FieldReader, given: Parameters<FieldReader["count"]>[0], limit: LimitRow): number {
-  return given.value === 0 ? (limit.default ?? 1) : fields.count(given, limit)
-}
-
-function pageValue({ totalCount, queues }: QueuePage, page: RequestOf<"listQueues">): object {
-  const next = page.offset + queues.length
-  const isMore = queues.length > 0 && next < totalCount
-  return { queues, totalCount, ...(isMore && { nextPageToken: String(next) }) }
+function queuePageValue({ totalCount, queues }: QueuePage, page: ListPage): object {
+  return { queues, ...pageFacts(page, totalCount, queues.length) }
 }
 
 // --- Messages ---------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import { PROTO_FILES, PROTO_ROOT } from "@opencmq/proto"
 export const SERVICE_NAMES = [
   "opencmq.v1.QueueService",
   "opencmq.v1.MessageService",
+  "opencmq.v1.TopicService",
   "opencmq.v1.ClusterService",
 ] as const
 

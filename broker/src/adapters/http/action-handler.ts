@@ -23,7 +23,7 @@ import type { HttpExchange, HttpRefusal, HttpReply, HttpRequest } from "./http-m
 /** The paths that CMQ's clients use; both are signed as they are (cmq-api.md §0.1). */
 export const ACTION_PATHS: readonly string[] = ["/v2/index.php", "/"]
 
-/** Where clients reach this node by CMQ's TCP protocol, as QueryQueueRoute tells them. */
+/** Where clients reach this node by CMQ's TCP protocol, as QueryQueueRoute and QueryTopicRoute tell them. */
 export interface TcpRoute {
   /** Undefined = by the name under which the client found this face. */
   readonly host: string | undefined

@@ -16,7 +16,7 @@ import type {
   ValueOf,
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
-import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
+import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
@@ -195,10 +195,6 @@ function readableHandles(texts: readonly string[]): readonly Handle[] {
 
 function answerQueueId({ queueId }: { readonly queueId: string }): Answer {
   return `,"queueId":"${queueId}"`
-}
-
-function answerRoute(_status: ValueOf<"getQueueAttributes">, call: ActionCall<"QueryQueueRoute">): Answer {
-  return `,"addr":[${JSON.stringify(call.tcpAddress)}]`
 }
 
 function answerReceived({ messages }: ValueOf<"receiveMessages">): Answer {

@@ -49,6 +49,17 @@ export interface BatchDeleteBody {
   readonly receiptHandle?: readonly WideInteger[]
 }
 
+export interface PublishBody {
+  readonly topicName?: string
+  readonly msgBody?: Uint8Array
+  readonly msgTags?: readonly string[]
+  readonly routingKey?: string
+}
+
+export interface BatchPublishBody extends Omit<PublishBody, "msgBody"> {
+  readonly msgBody?: readonly Uint8Array[]
+}
+
 /** A request; absent fields were not sent. */
 export interface CmqRequest {
   readonly seqno: WideInteger
@@ -60,6 +71,8 @@ export interface CmqRequest {
   readonly tcpBatchPullMsg?: BatchPullBody
   readonly tcpDeleteMsg?: DeleteBody
   readonly tcpBatchDeleteMsg?: BatchDeleteBody
+  readonly tcpPublishMsg?: PublishBody
+  readonly tcpBatchPublishMsg?: BatchPublishBody
 }
 
 /** Times in Unix seconds. */
@@ -110,6 +123,8 @@ const REQUEST_FIELDS = [
   "tcpBatchPullMsg",
   "tcpDeleteMsg",
   "tcpBatchDeleteMsg",
+  "tcpPublishMsg",
+  "tcpBatchPublishMsg",
 ] as const satisfies readonly (keyof CmqRequest)[]
 
 const { requestType, replyType } = loadTypes()

@@ -6,7 +6,16 @@ import { errorText } from "@opencmq/proto"
 import type { ErrorName, Reading } from "@opencmq/proto"
 import type { DeliveredMessage, RequestOf, UseCaseName, ValueOf } from "../../node/service-types.ts"
 import type { CmqRequest, DeleteFailure, PulledMessage, ReplyBody } from "./cmq-proto.ts"
-import { readBatchDelete, readBatchPull, readBatchSend, readDelete, readPull, readSend } from "./request-reader.ts"
+import {
+  readBatchDelete,
+  readBatchPublish,
+  readBatchPull,
+  readBatchSend,
+  readDelete,
+  readPublish,
+  readPull,
+  readSend,
+} from "./request-reader.ts"
 import { resultOf } from "./result.ts"
 import type { Refusal } from "./result.ts"
 import type { Command } from "./tcp-call.ts"
@@ -53,9 +62,21 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map([
       answer: batchDeleted,
     }),
   ],
-  // Topics and transactions are not served yet.
-  [1027, refused("PublishMessage", { error: "actionNotFound", args: ["PublishMessage"] })],
-  [1028, refused("BatchPublishMessage", { error: "actionNotFound", args: ["BatchPublishMessage"] })],
+  [
+    1027,
+    useCase("PublishMessage", "publishMessages", {
+      read: (request) => readPublish(request.tcpPublishMsg),
+      answer: sent,
+    }),
+  ],
+  [
+    1028,
+    useCase("BatchPublishMessage", "publishMessages", {
+      read: (request) => readBatchPublish(request.tcpBatchPublishMsg),
+      answer: sent,
+    }),
+  ],
+  // Transactions are not served yet.
   [1041, refused("ConfirmTransaction", { error: "transactionNotSupported", args: [] })],
 ])
 
@@ -95,7 +116,8 @@ function refused(name: string, refusal: Refusal): Command {
 
 // --- Answers ----------------------------------------------------------------------------------------------
 
-function sent({ msgIds }: ValueOf<"sendMessages">): ReplyBody {
+/** Of sends and of publishes. */
+function sent({ msgIds }: Pick<ValueOf<"sendMessages">, "msgIds">): ReplyBody {
   return { msgids: msgIds.map(wideInteger) }
 }
 

@@ -2,10 +2,19 @@
  * Bodies of requests to use cases, checked against the limits table, in the order and with the refusals of the HTTP
  * face (`readParameters` of `@opencmq/proto`): a queue does not refuse differently because of the road to it.
  */
-import { LIMITS, accept, decodeReceiptHandle, isQueueName, isWithin, refuse } from "@opencmq/proto"
+import { LIMITS, accept, checkKey, checkTags, decodeReceiptHandle, isQueueName, isWithin, refuse } from "@opencmq/proto"
 import type { LimitRow, Reading, Refused } from "@opencmq/proto"
-import type { Handle, OutgoingMessage, RequestOf } from "../../node/service-types.ts"
-import type { BatchDeleteBody, BatchPullBody, BatchSendBody, DeleteBody, PullBody, SendBody } from "./cmq-proto.ts"
+import type { Handle, OutgoingMessage, PublishedMessage, RequestOf } from "../../node/service-types.ts"
+import type {
+  BatchDeleteBody,
+  BatchPublishBody,
+  BatchPullBody,
+  BatchSendBody,
+  DeleteBody,
+  PublishBody,
+  PullBody,
+  SendBody,
+} from "./cmq-proto.ts"
 import { wideText } from "./wide-integer.ts"
 import type { WideInteger } from "./wide-integer.ts"
 
@@ -55,19 +64,30 @@ export function readBatchDelete(body: BatchDeleteBody = {}): Reading<RequestOf<"
   return refused ?? accept({ queueName, handles: receiptHandle.map(handleOf) })
 }
 
+/** 1027 */
+export function readPublish(body: PublishBody = {}): Reading<RequestOf<"publishMessages">> {
+  const { msgBody, ...rest } = body
+  const refused = refuseTopicName(body)
+  if (refused !== undefined) return refused
+  if (msgBody === undefined) return refuse("parameterMissing", "msgBody")
+  return readPublished(rest, [msgBody])
+}
+
+/** 1028 */
+export function readBatchPublish(body: BatchPublishBody = {}): Reading<RequestOf<"publishMessages">> {
+  const { msgBody = [], ...rest } = body
+  const refused = refuseTopicName(body) ?? refuseCount("msgBody", msgBody)
+  return refused ?? readPublished(rest, msgBody)
+}
+
 // --- Parts ------------------------------------------------------------------------------------------------
 
 function readBodies(
   { queueName = "", delaySeconds = 0 }: Omit<SendBody, "msgBody">,
   bodies: readonly Uint8Array[],
 ): Reading<RequestOf<"sendMessages">> {
-  let totalBytes = 0
-  for (const { length } of bodies) {
-    if (length === 0) return refuse("messageEmpty")
-    if (length > LIMITS.msgBodyBytes.max) return refuse("messageTooLarge")
-    totalBytes += length
-  }
-  if (totalBytes > LIMITS.batchBodyBytes.max) return refuse("batchTooLarge")
+  const refused = refuseBodies(bodies)
+  if (refused !== undefined) return refused
   if (!isWithin(LIMITS.delaySeconds, delaySeconds)) return refuse("delayOutOfRange")
   const messages = bodies.map((body): OutgoingMessage => ({
     body,
@@ -76,6 +96,19 @@ function readBodies(
     attributes: [],
   }))
   return accept({ queueName, messages })
+}
+
+function readPublished(
+  { topicName = "", msgTags: tags = [], routingKey = "" }: Omit<PublishBody, "msgBody">,
+  bodies: readonly Uint8Array[],
+): Reading<RequestOf<"publishMessages">> {
+  const refused =
+    refuseBodies(bodies) ??
+    checkTags("msgTags", tags, "tooManyMessageTags") ??
+    (routingKey === "" ? undefined : checkKey("routing_key", routingKey))
+  if (refused !== undefined) return refused
+  const labels = { tags, routingKey, clientMessageId: "", attributes: [] }
+  return accept({ topicName, messages: bodies.map((body): PublishedMessage => ({ body, ...labels })) })
 }
 
 function readReceive(body: PullBody, maxCount: number): Reading<RequestOf<"receiveMessages">> {
@@ -95,6 +128,21 @@ function readReceive(body: PullBody, maxCount: number): Reading<RequestOf<"recei
 function refuseQueueName({ queueName = "" }: { readonly queueName?: string }): Refused | undefined {
   if (queueName === "") return refuse("parameterMissing", "queue_name")
   return isQueueName(queueName) ? undefined : refuse("queueNameInvalid")
+}
+
+function refuseTopicName({ topicName = "" }: { readonly topicName?: string }): Refused | undefined {
+  if (topicName === "") return refuse("parameterMissing", "topic_name")
+  return isQueueName(topicName) ? undefined : refuse("topicNameInvalid")
+}
+
+function refuseBodies(bodies: readonly Uint8Array[]): Refused | undefined {
+  let totalBytes = 0
+  for (const { length } of bodies) {
+    if (length === 0) return refuse("messageEmpty")
+    if (length > LIMITS.msgBodyBytes.max) return refuse("messageTooLarge")
+    totalBytes += length
+  }
+  return totalBytes > LIMITS.batchBodyBytes.max ? refuse("batchTooLarge") : undefined
 }
 
 function refuseTransaction({ isTransaction = 0 }: { readonly isTransaction?: number }): Refused | undefined {
