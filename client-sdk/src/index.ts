@@ -33,6 +33,7 @@ export type { OutgoingPublication, PublishBatchOptions, PublishLabels, PublishOp
 export { Queue } from "./queue.ts"
 export type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 export type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
+export type { RetryDelay } from "./redelivery-delay.ts"
 export type { RetryOptions } from "./retry-policy.ts"
 export type { OutgoingMessage, OutgoingOptions, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
 export { Sender } from "./sender.ts"

@@ -41,7 +41,10 @@ export class Queue {
   readonly #tools: QueueTools
   readonly #deletes: Batcher<string, DeleteHandleResult>
 
-  /** @throws CmqError `argumentInvalid` when no queue can have that name; TypeError when it is no string. */
+  /**
+   * @internal
+   * @throws CmqError `argumentInvalid` when no queue can have that name; TypeError when it is no string.
+   */
   constructor(name: string, tools: QueueTools) {
     checkString("the name of a queue", name)
     if (!isQueueName(name)) throw argumentInvalid(`${JSON.stringify(name)} is not a queue name`)

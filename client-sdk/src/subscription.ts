@@ -15,7 +15,10 @@ export class Subscription {
   readonly name: string
   readonly #caller: Caller
 
-  /** @throws CmqError `argumentInvalid` when no subscription can have that name; TypeError when it is no string. */
+  /**
+   * @internal
+   * @throws CmqError `argumentInvalid` when no subscription can have that name; TypeError when it is no string.
+   */
   constructor(topicName: string, name: string, caller: Caller) {
     checkString("the name of a subscription", name)
     if (!isQueueName(name)) throw argumentInvalid(`${JSON.stringify(name)} is not a subscription name`)

@@ -42,7 +42,10 @@ export class Topic {
   readonly name: string
   readonly #caller: Caller
 
-  /** @throws CmqError `argumentInvalid` when no topic can have that name; TypeError when it is no string. */
+  /**
+   * @internal
+   * @throws CmqError `argumentInvalid` when no topic can have that name; TypeError when it is no string.
+   */
   constructor(name: string, caller: Caller) {
     checkString("the name of a topic", name)
     if (!isQueueName(name)) throw argumentInvalid(`${JSON.stringify(name)} is not a topic name`)
