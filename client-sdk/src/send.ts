@@ -89,10 +89,7 @@ export async function sendMessages(
   order: Readonly<{ queueName: string; messages: readonly PreparedMessage[]; options: CallOptions | undefined }>,
 ): Promise<readonly SendResult[]> {
   const { messages } = order
-  const countMax = LIMITS.batchCount.max
-  if (messages.length < 1 || messages.length > countMax) {
-    throw argumentInvalid(`a batch has 1 to ${String(countMax)} messages, not ${String(messages.length)}`)
-  }
+  checkBatchCount(messages.length)
   const call: Call = {
     action: "BatchSendMessage",
     parameters: [
@@ -104,8 +101,14 @@ export async function sendMessages(
     isRepeatable: true,
   }
   const { fields } = await caller.call(call)
-  const list = listOf(fields["msgList"])
-  return messages.map((_, index) => readResult(list[index] ?? {}))
+  return readResults(fields, messages.length)
+}
+
+/** @throws CmqError `argumentInvalid` unless there are 1 to 16. */
+export function checkBatchCount(count: number): void {
+  const { min, max } = LIMITS.batchCount
+  if (count >= min && count <= max) return
+  throw argumentInvalid(`a batch has ${String(min)} to ${String(max)} messages, not ${String(count)}`)
 }
 
 function batchParameters(message: PreparedMessage, index: number): Parameter[] {
@@ -122,7 +125,14 @@ function delayParameters(delaySeconds: number): readonly Parameter[] {
   return delaySeconds === 0 ? [] : [["delaySeconds", String(delaySeconds)]]
 }
 
-function readResult(fields: Fields): SendResult {
+/** What a reply says of each message of a batch, in order. */
+export function readResults(fields: Fields, count: number): readonly SendResult[] {
+  const list = listOf(fields["msgList"])
+  return Array.from({ length: count }, (_, index) => readResult(list[index] ?? {}))
+}
+
+/** What a reply says of one message. */
+export function readResult(fields: Fields): SendResult {
   const duplicate = fields["duplicate"]
   return { msgId: textOf(fields["msgId"]), duplicate: duplicate === true || duplicate === 1 }
 }

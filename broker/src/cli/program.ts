@@ -10,7 +10,9 @@ import { addExplainCommand } from "./explain-command.ts"
 import { addMessageCommands } from "./message-commands.ts"
 import { addQueueCommands } from "./queue-commands.ts"
 import { addServerCommands } from "./server-commands.ts"
+import { addSubscriptionCommands } from "./subscription-commands.ts"
 import { Terminal, type Act, type Format, type TerminalStreams } from "./terminal.ts"
+import { addTopicCommands } from "./topic-commands.ts"
 import { PRODUCT_VERSION } from "./version.ts"
 
 /**
@@ -84,6 +86,8 @@ export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" |
   addServerCommands(program, act)
   addQueueCommands(program, act)
   addMessageCommands(program, act)
+  addTopicCommands(program, act)
+  addSubscriptionCommands(program, act)
   addClusterCommands(program, act)
   addExplainCommand(program, act)
   addFormatFlag(program.command("version").description("print the versions of opencmq and Node")).action(
