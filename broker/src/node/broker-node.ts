@@ -270,8 +270,9 @@ export class BrokerNode implements BrokerService {
     const startedMs = this.#parts.clock.monotonicMs()
     const waitForRest = (): void => {
       const waitedMs = this.#parts.clock.monotonicMs() - startedMs
-      const isQuiet = this.router.inFlightCount === 0 && this.replica.status.role !== "leader"
-      if (isQuiet || waitedMs >= STOP_PATIENCE_MS || this.#isAlone()) this.#close(done)
+      const isAlone = this.#parts.options.voters.length === 1
+      const isQuiet = this.router.inFlightCount === 0 && (isAlone || this.replica.status.role !== "leader")
+      if (isQuiet || waitedMs >= STOP_PATIENCE_MS) this.#close(done)
       else this.#parts.timers.after(STOP_POLL_MS, waitForRest)
     }
     waitForRest()
@@ -285,10 +286,6 @@ export class BrokerNode implements BrokerService {
     this.checkpointer.stop()
     this.replica.stop()
     this.#parts.fatal(error)
-  }
-
-  #isAlone(): boolean {
-    return this.#parts.options.voters.length === 1 && this.router.inFlightCount === 0
   }
 
   #handOver(): void {
