@@ -8,6 +8,7 @@ export {
   GRPC_STATUS,
   OWN_MODULE_CODE_MIN,
   errorByCode,
+  errorByReply,
   errorRow,
   errorText,
   moduleCodeOf,

@@ -5,7 +5,7 @@
 import type { ServiceError } from "@grpc/grpc-js"
 import { Account, CmqError } from "@opencmq/client-sdk"
 import type { LocalNode } from "@opencmq/bench/harness"
-import { errorByCode } from "@opencmq/proto"
+import { errorByReply } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
 import { CmqClient } from "../conformance/kit/client.ts"
 import { GrpcClient, refusedOf } from "../conformance/kit/grpc-face.ts"
@@ -39,7 +39,15 @@ export interface FaceDriver {
   receive(queueName: string, options: ReceiveSpec): Promise<readonly Received[]>
   /** @returns for each handle undefined, or why it was refused. @throws Refused. */
   remove(queueName: string, handles: readonly string[]): Promise<readonly (string | undefined)[]>
+  /** @returns message ids. @throws Refused. */
+  publish(topicName: string, bodies: readonly string[], labels: Labels): Promise<readonly string[]>
   close(): void
+}
+
+/** By what subscriptions choose messages. */
+export interface Labels {
+  readonly tags?: readonly string[]
+  readonly routingKey?: string
 }
 
 export interface ReceiveSpec {
@@ -67,9 +75,7 @@ export function portOf(address: string): number {
 }
 
 function nameOf(code: number, text: string): string {
-  const moduleCode = /^\((\d+)\)/.exec(text)?.[1]
-  const name: ErrorName | undefined = errorByCode(code, moduleCode === undefined ? undefined : Number(moduleCode))
-  return name ?? `${String(code)}: ${text}`
+  return errorByReply(code, text) ?? `${String(code)}: ${text}`
 }
 
 class HttpDriver implements FaceDriver {
@@ -115,6 +121,23 @@ class HttpDriver implements FaceDriver {
       failed.set(String(row["receiptHandle"]), nameOf(Number(row["code"]), String(row["message"])))
     }
     return handles.map((each) => failed.get(each))
+  }
+
+  async publish(
+    topicName: string,
+    bodies: readonly string[],
+    { tags = [], routingKey = "" }: Labels,
+  ): Promise<readonly string[]> {
+    const [body = ""] = bodies
+    const isSingle = bodies.length === 1
+    const reply = await this.#call(isSingle ? "PublishMessage" : "BatchPublishMessage", {
+      topicName,
+      msgBody: isSingle ? body : bodies,
+      msgTag: tags,
+      routingKey,
+    })
+    const rows = isSingle ? [reply] : (reply["msgList"] as Fields[])
+    return rows.map((row) => String(row["msgId"]))
   }
 
   close(): void {
@@ -185,6 +208,22 @@ class TcpDriver implements FaceDriver {
     return numbers.map((each) => failed.get(each))
   }
 
+  async publish(
+    topicName: string,
+    bodies: readonly string[],
+    { tags = [], routingKey = "" }: Labels,
+  ): Promise<readonly string[]> {
+    const reply = await this.#client.call(
+      bodies.length === 1 ? "publish" : "batchPublish",
+      [1, topicName],
+      ...bodies.map((body) => [2, body] as const),
+      ...tags.map((tag) => [3, tag] as const),
+      [4, routingKey],
+    )
+    throwUnlessZero(reply)
+    return reply.msgids.map(String)
+  }
+
   close(): void {
     this.#client.close()
   }
@@ -242,6 +281,12 @@ class GrpcDriver implements FaceDriver {
     return handles.map((_, index) => failed.get(index))
   }
 
+  async publish(topicName: string, bodies: readonly string[], labels: Labels): Promise<readonly string[]> {
+    const messages = bodies.map((body) => ({ body: Buffer.from(body), ...labels }))
+    const reply = await this.#call("TopicService/Publish", { topicName, messages })
+    return ((reply["messages"] ?? []) as Fields[]).map((row) => String(row["msgId"]))
+  }
+
   close(): void {
     this.#client.close()
   }
@@ -295,6 +340,16 @@ class SdkDriver implements FaceDriver {
       // What is wrong with the whole request the SDK says of each handle.
       if (first?.ok === false && !OF_A_HANDLE.has(first.error.name)) throw first.error
       return results.map((result) => (result.ok ? undefined : result.error.name))
+    })
+  }
+
+  publish(topicName: string, bodies: readonly string[], labels: Labels): Promise<readonly string[]> {
+    return this.#try(async () => {
+      const topic = this.#account.topic(topicName)
+      const [body = ""] = bodies
+      const results =
+        bodies.length === 1 ? [await topic.publish(body, labels)] : await topic.publishBatch(bodies, labels)
+      return results.map(({ msgId }) => msgId)
     })
   }
 

@@ -7,7 +7,7 @@ import type { QueueAttributes } from "@opencmq/client-sdk"
 import { LocalCluster } from "@opencmq/bench/harness"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { openDrivers, portOf, Refused } from "./face-drivers.ts"
-import type { FaceDriver, Received } from "./face-drivers.ts"
+import type { FaceDriver, Labels, Received } from "./face-drivers.ts"
 
 /** What a step answers: bodies, the number of message ids, what became of each handle, or a refusal. */
 type Outcome = readonly (string | undefined)[] | number | { readonly refused: string }
@@ -15,6 +15,8 @@ type Outcome = readonly (string | undefined)[] | number | { readonly refused: st
 interface Scenario {
   readonly name: string
   readonly queue?: QueueAttributes
+  /** A topic of this kind, to which the queue subscribes with these tags or binding keys. */
+  readonly topic?: { readonly filterType: "tags" | "bindingKeys"; readonly wants: readonly string[] }
   readonly steps: readonly { readonly run: (walk: Walk) => Promise<Outcome>; readonly gives: Outcome }[]
 }
 
@@ -38,6 +40,12 @@ class Walk {
   async receive(max = 1, waitSeconds = 0, queueName = this.#queueName): Promise<readonly string[]> {
     this.#received = await this.#face.receive(queueName, { max, waitSeconds })
     return this.#received.map(({ body, dequeueCount }) => `${body} ${String(dequeueCount)}`)
+  }
+
+  /** To the topic of the scenario. */
+  async publish(bodies: readonly string[], labels: Labels = {}, topicName = this.#queueName): Promise<number> {
+    const ids = await this.#face.publish(topicName, bodies, labels)
+    return new Set(ids).size
   }
 
   /** Those of the newest receive, by their places; other handles as they are. */
@@ -125,6 +133,39 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
+    name: "a topic by tags: what the subscription wants comes, the rest is dropped",
+    topic: { filterType: "tags", wants: ["red", "blue"] },
+    steps: [
+      { run: (walk) => walk.publish(["one"], { tags: ["red"] }), gives: 1 },
+      { run: (walk) => walk.publish(["none"], { tags: ["green"] }), gives: 1 },
+      { run: (walk) => walk.publish(["two", "three"], { tags: ["green", "blue"] }), gives: 2 },
+      { run: (walk) => walk.receive(16), gives: ["one 1", "two 1", "three 1"] },
+    ],
+  },
+  {
+    name: "a topic by binding keys, which needs a routing key",
+    topic: { filterType: "bindingKeys", wants: ["order.*.paid"] },
+    steps: [
+      { run: (walk) => walk.publish(["yes"], { routingKey: "order.7.paid" }), gives: 1 },
+      { run: (walk) => walk.publish(["no"], { routingKey: "order.7.8.paid" }), gives: 1 },
+      { run: (walk) => walk.publish(["keyless"]), gives: { refused: "routingKeyMissing" } },
+      { run: (walk) => walk.receive(16), gives: ["yes 1"] },
+    ],
+  },
+  {
+    name: "a topic that is not there, and labels beyond their limits",
+    topic: { filterType: "tags", wants: [] },
+    steps: [
+      { run: (walk) => walk.publish(["x"], {}, "nowhere"), gives: { refused: "topicNotFound" } },
+      {
+        run: (walk) => walk.publish(["x"], { tags: ["a", "b", "c", "d", "e", "f"] }),
+        gives: { refused: "tooManyMessageTags" },
+      },
+      { run: (walk) => walk.publish(["kept"]), gives: 1 },
+      { run: (walk) => walk.receive(16), gives: ["kept 1"] },
+    ],
+  },
+  {
     name: "the delay, the wait and the number of messages have ranges",
     steps: [
       { run: (walk) => walk.send(["x"], 3601), gives: { refused: "delayOutOfRange" } },
@@ -157,12 +198,13 @@ afterAll(async () => {
 })
 
 describe.each(FACES)("over %s", (faceName) => {
-  for (const [place, { name, queue = {}, steps }] of SCENARIOS.entries()) {
+  for (const [place, scenario] of SCENARIOS.entries()) {
+    const { name, steps } = scenario
     test(name, async () => {
       const face = drivers.find((driver) => driver.name === faceName)
       if (face === undefined) throw new Error(`there is no driver for ${faceName}`)
       const queueName = `${faceName}-${String(place)}`
-      await account.createQueue(queueName, queue)
+      await prepare(scenario, queueName)
       const walk = new Walk(face, queueName)
       const outcomes: Outcome[] = []
       for (const { run } of steps) outcomes.push(await outcomeOf(() => run(walk)))
@@ -170,6 +212,16 @@ describe.each(FACES)("over %s", (faceName) => {
     })
   }
 })
+
+async function prepare({ queue = {}, topic }: Scenario, name: string): Promise<void> {
+  await account.createQueue(name, queue)
+  if (topic === undefined) return
+  const made = await account.createTopic(name, { filterType: topic.filterType })
+  await made.subscribe("to-queue", {
+    endpoint: { queue: name },
+    ...(topic.filterType === "tags" ? { filterTags: topic.wants } : { bindingKeys: topic.wants }),
+  })
+}
 
 async function outcomeOf(run: () => Promise<Outcome>): Promise<Outcome> {
   try {
