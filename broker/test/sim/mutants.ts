@@ -33,7 +33,7 @@ interface Focus extends SwarmOverride {
   readonly maxSeeds?: number
 }
 
-const BUSY = { producers: 3, consumers: 3, admins: 1, thinkMs: 200, batch: 0.3 } as const
+const BUSY = { producers: 3, consumers: 3, admins: 1, thinkMs: 200, batch: 0.3, topics: false } as const
 const SHORT = { safetyMs: 60_000, idleMs: 0, nodeCount: 3, faultEveryMs: 4000 } as const
 
 function faults(...classes: readonly FaultClass[]): ReadonlySet<FaultClass> {
