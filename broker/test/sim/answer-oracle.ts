@@ -17,13 +17,15 @@ export class AnswerOracle {
     this.#books = books
   }
 
-  sendAcknowledged(queueName: string, bodies: readonly Uint8Array[], msgIds: readonly string[]): void {
-    if (msgIds.length !== bodies.length) this.#fail("an acknowledgement names every message", queueName)
+  /** @param name of the queue, or the topic. */
+  sendAcknowledged(name: string, bodies: readonly Uint8Array[], msgIds: readonly string[]): void {
+    if (msgIds.length !== bodies.length) this.#fail("an acknowledgement names every message", name)
     for (const [i, body] of bodies.entries()) {
       const id = decodeMessageId(msgIds[i] ?? "")
-      const message = id === undefined ? undefined : this.#books.messages.get(messageKey(id.entryIndex, id.ordinal))
+      const key = id === undefined ? -1 : messageKey(id.entryIndex, id.ordinal)
+      const message = this.#books.messages.get(key) ?? this.#books.published.get(key)
       if (message === undefined) {
-        this.#fail("what is acknowledged is committed", `send to ${queueName}, message id ${String(msgIds[i])}`)
+        this.#fail("what is acknowledged is committed", `send to ${name}, message id ${String(msgIds[i])}`)
       } else if (Buffer.compare(readBody(message.record), body) !== 0) {
         this.#fail(
           "what is acknowledged is what was sent",
@@ -69,11 +71,24 @@ export class AnswerOracle {
 
   /** A client was told that there is no such queue: some moment of its waiting must have been so. */
   queueMissing(queueName: string, askedWorldMs: number): void {
-    const lives = this.#books.byName.get(queueName) ?? []
-    const existedAllTheTime = lives.some(
-      (queue) => queue.createdWorldMs < askedWorldMs && queue.deletedWorldMs === Number.POSITIVE_INFINITY,
+    this.#checkMissing(queueName, this.#books.byName.get(queueName) ?? [], askedWorldMs)
+  }
+
+  topicMissing(topicName: string, askedWorldMs: number): void {
+    const lives = this.#books.topics.filter(({ name }) => name === topicName)
+    this.#checkMissing(topicName, lives, askedWorldMs)
+  }
+
+  #checkMissing(
+    name: string,
+    lives: readonly { readonly createdWorldMs: number; readonly deletedWorldMs: number }[],
+    askedWorldMs: number,
+  ): void {
+    const wasThereAllTheTime = lives.some(
+      ({ createdWorldMs, deletedWorldMs }) =>
+        createdWorldMs < askedWorldMs && deletedWorldMs === Number.POSITIVE_INFINITY,
     )
-    if (existedAllTheTime) this.#fail("reads are linearizable", `${queueName} was called missing`)
+    if (wasThereAllTheTime) this.#fail("reads are linearizable", `${name} was called missing`)
   }
 
   /** The register queue's value as read: what was last committed when the read began, or something committed since. */

@@ -36,6 +36,13 @@ interface OpenCall {
   readonly connectionLost: () => void
 }
 
+/** Of the queue that an answer can call missing. */
+function queueNameOf({ name, request }: { readonly name: UseCaseName; readonly request: unknown }): string {
+  if (name !== "subscribe") return (request as { readonly queueName: string }).queueName
+  const { endpoint } = request as RequestOf<"subscribe">
+  return endpoint.kind === "queue" ? endpoint.queueName : ""
+}
+
 export class ClientCalls {
   readonly #cluster: SimCluster
   readonly #random: Random
@@ -148,9 +155,10 @@ export class ClientCalls {
   ): void {
     const { answers } = this.#cluster.oracle
     const { reply, askedMs } = answer
-    const request = spec.request as { readonly queueName: string }
+    const request = spec.request as { readonly queueName: string; readonly topicName: string }
     if (!reply.ok) {
-      if (reply.error === "queueNotFound") answers.queueMissing(request.queueName, askedMs)
+      if (reply.error === "queueNotFound") answers.queueMissing(queueNameOf(spec), askedMs)
+      if (reply.error === "topicNotFound") answers.topicMissing(request.topicName, askedMs)
       if (reply.error === "internal") this.#cluster.world.fail(new Violation("no internal errors", spec.name))
       return
     }
@@ -161,6 +169,16 @@ export class ClientCalls {
         answers.sendAcknowledged(
           sent.queueName,
           sent.messages.map((message) => message.body),
+          msgIds,
+        )
+        return
+      }
+      case "publishMessages": {
+        const { messages } = spec.request as RequestOf<"publishMessages">
+        const { msgIds } = reply.value as ValueOf<"publishMessages">
+        answers.sendAcknowledged(
+          request.topicName,
+          messages.map((message) => message.body),
           msgIds,
         )
         return
@@ -191,15 +209,12 @@ export class ClientCalls {
       case "rewindQueue":
       case "setQueueAttributes":
       case "unbindDeadLetterQueue":
-        return
-      // The workload has no topics yet (docs/plans/0003-all-of-cmq.md).
       case "createTopic":
       case "deleteTopic":
       case "getSubscriptionAttributes":
       case "getTopicAttributes":
       case "listSubscriptions":
       case "listTopics":
-      case "publishMessages":
       case "setSubscriptionAttributes":
       case "setTopicAttributes":
       case "subscribe":

@@ -4,6 +4,7 @@
  */
 import type { QueueAttributes, QueueId } from "../../src/core/queue/command.ts"
 import type { LogIndex } from "../../src/ports.ts"
+import type { SubscriptionModel } from "./subscription-model.ts"
 
 export interface Lease {
   readonly delivery: Delivery
@@ -29,8 +30,6 @@ export interface MessageLife {
   readonly ordinal: number
   readonly record: Uint8Array
   readonly clientId: string
-  /** When its client id began to be remembered. */
-  readonly sentAtMs: number
   queueId: QueueId
   enqueuedAtMs: number
   availableAtMs: number
@@ -40,6 +39,8 @@ export interface MessageLife {
   lease: Lease | undefined
   count: number
   lastNumber: number
+  /** Of a published message: its place among those of its queue, from 1. 0 = it was sent. */
+  readonly publishedNumber: number
 }
 
 export interface QueueLife {
@@ -51,6 +52,27 @@ export interface QueueLife {
   /** Retention was changed, or messages may have left it unseen: only some rules can be held against it. */
   isVague: boolean
   readonly live: Set<MessageLife>
+  /** Published messages that were put into it, and the greatest number that was received. */
+  publishedCount: number
+  newestTaken: number
+}
+
+/** A message that was published; it has a `MessageLife` in each queue that it is put into. */
+export interface PublishedMessage {
+  readonly entryIndex: LogIndex
+  readonly ordinal: number
+  /** Of its record within the entry. */
+  readonly offset: number
+  readonly record: Uint8Array
+  readonly tags: readonly string[]
+  readonly routingKey: string
+}
+
+export interface TopicLife {
+  readonly topicId: number
+  readonly name: string
+  readonly createdWorldMs: number
+  deletedWorldMs: number
 }
 
 export class QueueBooks {
@@ -61,6 +83,11 @@ export class QueueBooks {
   readonly queues = new Map<QueueId, QueueLife>()
   /** All that ever had the name, in the order of their creation. */
   readonly byName = new Map<string, QueueLife[]>()
+  /** By `messageKey`. */
+  readonly published = new Map<number, PublishedMessage>()
+  readonly topics: TopicLife[] = []
+  /** All that ever were, in the order of their ids. */
+  readonly subscriptions: { readonly topicName: string; readonly model: SubscriptionModel }[] = []
   readonly registerValues: { readonly value: number; readonly worldMs: number }[] = []
 
   /** The queue that has the name now. */

@@ -16,22 +16,28 @@ import { EntryReader } from "../../src/codec/command-codec.ts"
 import { readClientMessageId } from "../../src/codec/message-record.ts"
 import type { Entry, LogIndex } from "../../src/ports.ts"
 import { AnswerOracle } from "./answer-oracle.ts"
-import { DEAD_QUEUE, deliveryKey, describeDelivery, messageKey, QueueBooks, REGISTER_QUEUE } from "./queue-books.ts"
-import type { Delivery, MessageLife, QueueLife } from "./queue-books.ts"
+import { DEAD_QUEUE, deliveryKey, describeDelivery, messageKey, QueueBooks } from "./queue-books.ts"
+import type { Delivery, MessageLife, PublishedMessage, QueueLife } from "./queue-books.ts"
+import { QueueLives } from "./queue-lives.ts"
+import { RepeatedSends } from "./repeated-sends.ts"
+import { TopicOracle } from "./topic-oracle.ts"
 import { Violation } from "./world.ts"
 import type { World } from "./world.ts"
 
 export class QueueOracle {
   readonly machine: QueueMachine
   readonly answers: AnswerOracle
+  readonly topics: TopicOracle
   readonly #world: World
-  readonly #deduplicationWindowMs: number
   readonly #books = new QueueBooks()
   readonly #reader = new EntryReader()
   readonly #outcome: Outcome = emptyOutcome()
   /** By entry and offset, as deliveries name them. */
   readonly #byRecord = new Map<number, MessageLife>()
-  readonly #byClientId = new Map<string, MessageLife>()
+  /** Published messages, by queue, entry and offset. */
+  readonly #copies = new Map<string, MessageLife>()
+  readonly #lives: QueueLives
+  readonly #repeatedSends: RepeatedSends
   #index: LogIndex = 0
   #hash: { readonly index: LogIndex; readonly value: number } | undefined
   #commandCount = 0
@@ -41,7 +47,16 @@ export class QueueOracle {
     this.#world = world
     this.answers = new AnswerOracle(world, this.#books)
     this.machine = new QueueMachine(limits, mutant)
-    this.#deduplicationWindowMs = limits.deduplicationWindowMs
+    this.#lives = new QueueLives(world, this.#books, this.machine)
+    this.#repeatedSends = new RepeatedSends(world, limits.deduplicationWindowMs)
+    this.topics = new TopicOracle({
+      world,
+      machine: this.machine,
+      books: this.#books,
+      repeatedSends: this.#repeatedSends,
+      waitingMax: limits.waitingPerSubscription,
+      handOver: (queueName, message) => this.#handOver(queueName, message),
+    })
   }
 
   get commandCount(): number {
@@ -73,14 +88,20 @@ export class QueueOracle {
       this.machine.beginEntry(entry.index, stampMs)
       if (this.machine.nowMs < beforeMs)
         this.#fail("log time never falls", `${String(beforeMs)} to ${String(this.machine.nowMs)}`)
+      this.topics.timePassed()
       for (let command = this.#reader.next(); command !== undefined; command = this.#reader.next()) {
         this.#commandCount++
         this.machine.apply(command, this.#outcome)
         this.#check(entry, command)
       }
-      if (this.#index % 16 === 0) for (const queue of this.#books.queues.values()) this.#checkCounts(queue)
+      if (this.#index % 16 === 0) this.#checkAll()
       this.machine.takeWakened()
     }
+  }
+
+  #checkAll(): void {
+    for (const queue of this.#books.queues.values()) this.#checkCounts(queue)
+    this.topics.compareAll()
   }
 
   #checkStamp(stampMs: number): void {
@@ -113,7 +134,7 @@ export class QueueOracle {
       case "clearQueue":
       case "rewindQueue":
       case "unbindDeadLetterQueue":
-        if (outcome.refusal === undefined) this.#queueCommand(command)
+        if (outcome.refusal === undefined) this.#lives.apply(command, outcome)
         return
       case "createTopic":
       case "deleteTopic":
@@ -123,63 +144,67 @@ export class QueueOracle {
       case "setTopicAttributes":
       case "subscribe":
       case "unsubscribe":
-        this.#fail("commands that the workload knows", command.kind)
+        this.topics.apply(entry, command, outcome)
+        return
     }
   }
 
   #sent(entry: Entry, command: Extract<Command, { kind: "sendMessages" }>): void {
-    const { sent } = this.#outcome
     for (let i = 0; i < command.count; i++) {
       const offset = command.recordOffsets[i] ?? 0
       const record = entry.data.subarray(offset, offset + (command.recordLengths[i] ?? 0))
       const clientId = readClientMessageId(record)
-      const original = clientId === "" ? undefined : this.#byClientId.get(`${String(command.queueId)}/${clientId}`)
-      const nowMs = this.machine.nowMs
-      const isKnown = original !== undefined && nowMs < original.sentAtMs + this.#deduplicationWindowMs
-      if (sent.duplicates[i] === true) {
-        this.#world.marks.hit("queue: repeated send stored once")
-        if (original?.entryIndex !== sent.entryIndexes[i] || original?.ordinal !== sent.ordinals[i]) {
-          this.#fail("a repeated send names the first", `client id ${clientId}`)
-        }
-        continue
-      }
-      if (isKnown) this.#fail("a repeated send is stored once", `client id ${clientId} of entry ${String(entry.index)}`)
-      this.#store(entry, {
-        queueId: command.queueId,
-        ordinal: command.ordinals[i] ?? 0,
-        offset,
-        record,
-        clientId,
-        delayMs: command.delaysMs[i] ?? 0,
-      })
+      const place = { entryIndex: entry.index, ordinal: command.ordinals[i] ?? 0 }
+      const { queueId } = command
+      const sent = { ...place, targetId: queueId, clientId, nowMs: this.machine.nowMs }
+      if (this.#repeatedSends.isRepeat(this.#outcome.sent, i, sent)) continue
+      const delayMs = command.delaysMs[i] ?? 0
+      if (delayMs > 0) this.#world.marks.hit("queue: delayed send")
+      const message = this.#store({ ...place, record, clientId, queueId, delayMs, publishedNumber: 0 })
+      this.#books.messages.set(messageKey(place.entryIndex, place.ordinal), message)
+      this.#byRecord.set(recordKey(entry.index, offset), message)
     }
   }
 
   #store(
-    entry: Entry,
-    sent: { queueId: QueueId; ordinal: number; offset: number; record: Uint8Array; clientId: string; delayMs: number },
-  ): void {
+    sent: Pick<MessageLife, "entryIndex" | "ordinal" | "record" | "clientId" | "queueId" | "publishedNumber"> & {
+      readonly delayMs: number
+    },
+  ): MessageLife {
+    const { delayMs, ...what } = sent
     const nowMs = this.machine.nowMs
     const message: MessageLife = {
-      entryIndex: entry.index,
-      ordinal: sent.ordinal,
-      record: sent.record,
-      clientId: sent.clientId,
-      sentAtMs: nowMs,
-      queueId: sent.queueId,
+      ...what,
       enqueuedAtMs: nowMs,
-      availableAtMs: nowMs + sent.delayMs,
+      availableAtMs: nowMs + delayMs,
       place: "live",
       isRewindable: false,
       lease: undefined,
       count: 0,
       lastNumber: 0,
     }
-    if (sent.delayMs > 0) this.#world.marks.hit("queue: delayed send")
-    this.#books.messages.set(messageKey(entry.index, sent.ordinal), message)
-    this.#byRecord.set(entry.index * 0x40_0000 + sent.offset, message)
-    if (sent.clientId !== "") this.#byClientId.set(`${String(sent.queueId)}/${sent.clientId}`, message)
     this.#books.queues.get(sent.queueId)?.live.add(message)
+    return message
+  }
+
+  /** A published message becomes one of the queue, if the queue is there and has room. */
+  #handOver(queueName: string, { entryIndex, ordinal, offset, record }: PublishedMessage): boolean {
+    const queue = this.#books.find(queueName)
+    if (queue === undefined || !this.#hasRoom(queue)) return false
+    const { queueId } = queue
+    const publishedNumber = ++queue.publishedCount
+    const clientId = readClientMessageId(record)
+    const message = this.#store({ entryIndex, ordinal, record, clientId, queueId, delayMs: 0, publishedNumber })
+    this.#copies.set(copyKey(queueId, entryIndex, offset), message)
+    return true
+  }
+
+  #hasRoom({ live, attributes }: QueueLife): boolean {
+    const { maxMsgHeapCount, msgRetentionMs } = attributes
+    if (live.size < maxMsgHeapCount) return true
+    let count = 0
+    for (const { enqueuedAtMs } of live) if (enqueuedAtMs + msgRetentionMs > this.machine.nowMs) count++
+    return count < maxMsgHeapCount
   }
 
   #received(queueId: QueueId, askedVisibilityMs: number): void {
@@ -190,7 +215,10 @@ export class QueueOracle {
     const nowMs = this.machine.nowMs
     const { received } = outcome
     for (let i = 0; i < received.count; i++) {
-      const message = this.#byRecord.get((received.entryIndexes[i] ?? 0) * 0x40_0000 + (received.offsets[i] ?? 0))
+      const entryIndex = received.entryIndexes[i] ?? 0
+      const offset = received.offsets[i] ?? 0
+      const message =
+        this.#byRecord.get(recordKey(entryIndex, offset)) ?? this.#copies.get(copyKey(queueId, entryIndex, offset))
       if (message === undefined) {
         this.#fail("only what was sent is received", `entry ${String(received.entryIndexes[i])}`)
         return
@@ -221,8 +249,16 @@ export class QueueOracle {
       const visibilityMs = askedVisibilityMs === -1 ? queue.attributes.visibilityTimeoutMs : askedVisibilityMs
       const nextVisibleAtMs = nowMs + visibilityMs
       if (received.nextVisibleAtMs[i] !== nextVisibleAtMs) this.#fail("the visibility timeout is what was asked", what)
+      if (message.count === 0) this.#checkOrder(queue, message, what)
       this.#lease(message, { queueId, slot: received.slots[i] ?? 0, number, nextVisibleAtMs })
     }
+  }
+
+  /** Published messages are received in the order in which they came; one that was received before may come at any time. */
+  #checkOrder(queue: QueueLife, message: MessageLife, what: string): void {
+    if (message.publishedNumber === 0) return
+    if (message.publishedNumber < queue.newestTaken) this.#fail("published messages keep their order", what)
+    queue.newestTaken = message.publishedNumber
   }
 
   #lease(message: MessageLife, to: { queueId: QueueId; slot: number; number: number; nextVisibleAtMs: number }): void {
@@ -361,90 +397,6 @@ export class QueueOracle {
     return this.machine.nowMs >= delivery.message.enqueuedAtMs + queue.attributes.msgRetentionMs
   }
 
-  // ------------------------------------------------------------------------------------------ queues
-
-  #queueCommand(
-    command: Extract<
-      Command,
-      {
-        kind:
-          "createQueue" | "setQueueAttributes" | "deleteQueue" | "clearQueue" | "rewindQueue" | "unbindDeadLetterQueue"
-      }
-    >,
-  ): void {
-    const { queueId, count } = this.#outcome
-    this.#world.marks.hit(`queue: ${command.kind}`)
-    if (command.kind === "createQueue") {
-      this.#createQueue(queueId, command.queueName)
-      return
-    }
-    const queue = this.#books.queues.get(queueId)
-    if (queue === undefined) return
-    switch (command.kind) {
-      case "setQueueAttributes":
-        if (command.change.msgRetentionMs !== undefined || command.change.rewindMs !== undefined) queue.isVague = true
-        if (queue.name === REGISTER_QUEUE) {
-          this.#books.registerValues.push({ value: command.change.pollingWaitMs ?? 0, worldMs: this.#world.nowMs })
-        }
-        queue.attributes = this.machine.queueStatus(queueId)?.attributes ?? queue.attributes
-        return
-      case "deleteQueue":
-        queue.deletedWorldMs = this.#world.nowMs
-        for (const message of queue.live) message.place = "dropped"
-        queue.live.clear()
-        return
-      case "clearQueue":
-        for (const message of queue.live) message.place = "dropped"
-        for (const message of this.#books.messages.values())
-          if (message.queueId === queueId) message.isRewindable = false
-        queue.live.clear()
-        return
-      case "rewindQueue":
-        this.#rewound(queue, command.startConsumeAtMs, count)
-        return
-      case "unbindDeadLetterQueue":
-        for (const other of this.#books.queues.values()) {
-          other.attributes = this.machine.queueStatus(other.queueId)?.attributes ?? other.attributes
-        }
-        return
-    }
-  }
-
-  #createQueue(queueId: QueueId, name: string): void {
-    const attributes = this.machine.queueStatus(queueId)?.attributes
-    if (attributes === undefined) {
-      this.#fail("a created queue exists", name)
-      return
-    }
-    if (this.#books.queues.has(queueId)) this.#fail("queue ids are never used twice", name)
-    const queue: QueueLife = {
-      queueId,
-      name,
-      createdWorldMs: this.#world.nowMs,
-      deletedWorldMs: Number.POSITIVE_INFINITY,
-      attributes,
-      isVague: false,
-      live: new Set(),
-    }
-    this.#books.queues.set(queueId, queue)
-    const earlier = this.#books.byName.get(name) ?? []
-    if (earlier.some((each) => each.deletedWorldMs === Number.POSITIVE_INFINITY)) this.#fail("one queue a name", name)
-    this.#books.byName.set(name, [...earlier, queue])
-  }
-
-  #rewound(queue: QueueLife, startAtMs: number, count: number): void {
-    let candidates = 0
-    for (const message of this.#books.messages.values()) {
-      if (message.queueId !== queue.queueId || message.place !== "deleted" || message.enqueuedAtMs < startAtMs) continue
-      candidates++
-      message.isRewindable = true
-    }
-    if (count > candidates)
-      this.#fail("a rewind brings back only what was deleted", `${String(count)} of ${String(candidates)}`)
-    if (count > 0) this.#world.marks.hit("queue: rewind brought messages back")
-    queue.isVague = true
-  }
-
   /** Σ(visible + delayed + in flight) = sent − deleted − expired − moved. */
   #checkCounts(queue: QueueLife): void {
     if (queue.isVague || queue.attributes.deadLetterPolicy !== undefined) return
@@ -497,4 +449,12 @@ export class QueueOracle {
   #fail(rule: string, detail: string): void {
     this.#world.fail(new Violation(rule, `${detail} (log index ${String(this.#index)})`))
   }
+}
+
+function recordKey(entryIndex: LogIndex, offset: number): number {
+  return entryIndex * 0x40_0000 + offset
+}
+
+function copyKey(queueId: QueueId, entryIndex: LogIndex, offset: number): string {
+  return `${String(queueId)}/${String(entryIndex)}/${String(offset)}`
 }

@@ -38,6 +38,7 @@ import {
 } from "./machine-records.ts"
 import type { MachineState } from "./machine-state.ts"
 import { makeColumns, MessageChunk } from "./message-chunk.ts"
+import type { Queue } from "./queue.ts"
 import { restoreSubscription, restoreTopic, subscriptionValue, topicValue } from "./topic-records.ts"
 
 /** Takes one record; `undefined` = the key is to be removed. Both arrays are the visitor's to keep. */
@@ -51,6 +52,7 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
   visit(metaKey(), metaValue(state))
   for (const queue of state.registry.byId()) {
     visit(queueKey(queue.id), queueValue(queue))
+    if (isLeftOut(state, queue)) continue
     for (const chunk of queue.messages.chunks) visit(chunkKey(queue.id, chunk.baseSequence), chunkValue(chunk))
   }
   for (const topic of state.topics.byId()) visit(topicKey(topic.id), topicValue(topic))
@@ -80,6 +82,7 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
   }
   collectDirtyTopics(state, visit)
   for (const chunk of dirty.chunks) {
+    if (isLeftOut(state, state.registry.get(chunk.queueId))) continue
     visit(chunkKey(chunk.queueId, chunk.baseSequence), chunkValue(chunk))
     chunk.isStored = true
   }
@@ -96,6 +99,11 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
     visit(deletedNameKey(name), deletedAtMs === undefined ? undefined : deletedNameValue(deletedAtMs))
   }
   visit(metaKey(), metaValue(state))
+}
+
+/** The mutant that forgets the messages that wait for subscriptions. */
+function isLeftOut(state: MachineState, queue: Queue | undefined): boolean {
+  return state.mutant === "backlogMissingInSnapshot" && queue?.name === ""
 }
 
 function collectDirtyTopics(state: MachineState, visit: RecordVisitor): void {
