@@ -2,7 +2,7 @@
  * One queue: everything a program does with it. Making a `Queue` asks nobody anything; the first call does.
  */
 import { LIMITS, isQueueName } from "@opencmq/proto"
-import { checkArray, checkOptions, checkString } from "./argument-check.ts"
+import { checkArray, checkString } from "./argument-check.ts"
 import { Batcher } from "./batcher.ts"
 import type { CallOptions, Caller } from "./caller.ts"
 import type { Clock } from "./clock.ts"
@@ -20,7 +20,7 @@ import type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 import { peekMessages, receiveMessage, receiveMessages } from "./receive.ts"
 import type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
 import type { Fields } from "./reply-fields.ts"
-import { prepareMessage, sendMessage, sendMessages } from "./send.ts"
+import { asOutgoing, prepareMessage, sendMessage, sendMessages } from "./send.ts"
 import type { OutgoingMessage, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
 import { Sender } from "./sender.ts"
 import type { SenderOptions } from "./sender.ts"
@@ -251,10 +251,4 @@ function handleOf(message: Message | string): string {
 /** A consumer's message that is settled past its own methods must not be renewed any more. */
 async function letGo(message: Message | string): Promise<void> {
   if (typeof message !== "string") await releaseLease(message)
-}
-
-function asOutgoing(message: string | Uint8Array | OutgoingMessage): OutgoingMessage {
-  if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
-  checkOptions("a message of a batch, unless it is a string or a Uint8Array,", message)
-  return message
 }

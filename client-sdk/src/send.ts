@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { LIMITS, attributeParameters, formatAttributes } from "@opencmq/proto"
+import { checkOptions } from "./argument-check.ts"
 import { encodeBody } from "./body.ts"
 import type { MessageAttributes, WireBody } from "./body.ts"
 import type { Call, CallOptions, Caller } from "./caller.ts"
@@ -47,6 +48,13 @@ export type SendResult = Readonly<{
 
 /** A message ready to travel. */
 export type PreparedMessage = WireBody & Readonly<{ clientMessageId: string; delaySeconds: number }>
+
+/** A message of a batch that may be given as its body alone. @throws TypeError for what is neither. */
+export function asOutgoing(message: string | Uint8Array | OutgoingMessage): OutgoingMessage {
+  if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
+  checkOptions("a message of a batch, unless it is a string or a Uint8Array,", message)
+  return message
+}
 
 /** Gives a message its client message id and its form on the wire. */
 export function prepareMessage(message: OutgoingMessage, delaySeconds: number | undefined): PreparedMessage {
@@ -111,7 +119,8 @@ export function checkBatchCount(count: number): void {
   throw argumentInvalid(`a batch has ${String(min)} to ${String(max)} messages, not ${String(count)}`)
 }
 
-function batchParameters(message: PreparedMessage, index: number): Parameter[] {
+/** The parameters of one message of a batch. */
+export function batchParameters(message: PreparedMessage, index: number): Parameter[] {
   const number = String(index + 1)
   const parameters: Parameter[] = [
     [`msgBody.${number}`, message.text],

@@ -8,9 +8,10 @@ import { argumentInvalid } from "./cmq-error.ts"
 import { PAGE_ROWS, listParameters } from "./list-options.ts"
 import type { ListOptions } from "./list-options.ts"
 import { publishMessage, publishMessages } from "./publish.ts"
-import type { OutgoingPublication, PublishBatchOptions, PublishOptions } from "./publish.ts"
+import type { PublishBatchOptions, PublishOptions } from "./publish.ts"
 import { listOf, numberOf, textOf } from "./reply-fields.ts"
-import type { SendResult } from "./send.ts"
+import { asOutgoing } from "./send.ts"
+import type { OutgoingMessage, SendResult } from "./send.ts"
 import { Subscription } from "./subscription.ts"
 import {
   endpointParametersOf,
@@ -91,11 +92,11 @@ export class Topic {
 
   /** Publishes 1 to 16 messages, 1 MiB in all, in one request: all, or none. Tags and routing key are those of all. */
   async publishBatch(
-    messages: readonly (string | Uint8Array | OutgoingPublication)[],
+    messages: readonly (string | Uint8Array | OutgoingMessage)[],
     options: PublishBatchOptions = {},
   ): Promise<readonly SendResult[]> {
     checkArray("the messages of a batch", messages)
-    return publishMessages(this.#caller, { topicName: this.name, messages: messages.map(asPublication), options })
+    return publishMessages(this.#caller, { topicName: this.name, messages: messages.map(asOutgoing), options })
   }
 
   // --- Subscriptions ------------------------------------------------------------------------------------
@@ -147,10 +148,4 @@ export class Topic {
   get #names(): readonly Parameter[] {
     return [["topicName", this.name]]
   }
-}
-
-function asPublication(message: string | Uint8Array | OutgoingPublication): OutgoingPublication {
-  if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
-  checkOptions("a message of a batch, unless it is a string or a Uint8Array,", message)
-  return message
 }

@@ -81,7 +81,9 @@ test("what is published waits for a subscription or lies in its queue", async ()
   await succeeds("sub create colours hook --url http://203.0.113.7/hook --retry backoff --content body")
   expect(await succeeds(`publish colours one --tag red --tag dark`)).toMatch(/^published \d+ to colours\n$/)
   await succeeds("publish colours --tag green", "from stdin")
-  expect(await json(`publish colours --file ${file} --tag crimson`)).toMatchObject({ duplicate: false })
+  expect(await json(`publish colours --file ${file} --tag crimson --attr kind=file`)).toMatchObject({
+    duplicate: false,
+  })
   rmSync(folder, { recursive: true })
   expect(await succeeds("subscription ls colours")).toBe(
     [
@@ -91,8 +93,10 @@ test("what is published waits for a subscription or lies in its queue", async ()
       "",
     ].join("\n"),
   )
-  const received = (await json("receive inbox --max 16")) as { body: string }[]
-  expect(received.map(({ body }) => body)).toEqual(["one", "from a file"])
+  expect(await json("receive inbox --max 16")).toMatchObject([
+    { body: "one" },
+    { body: "from a file", attributes: { kind: "file" } },
+  ])
 })
 
 test("binding keys choose by the routing key", async () => {

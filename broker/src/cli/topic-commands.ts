@@ -4,7 +4,7 @@
 import { CmqError, type Account, type FilterType, type TopicAttributes, type TopicStatus } from "@opencmq/client-sdk"
 import { LIMITS } from "@opencmq/proto"
 import { Option, type Command } from "commander"
-import { bytesWithin, collectList, timeText } from "./arguments.ts"
+import { bytesWithin, collectList, collectPair, timeText } from "./arguments.ts"
 import { bodyOf } from "./body-input.ts"
 import {
   addTargetFlags,
@@ -187,15 +187,17 @@ interface PublishFlags extends TargetFlags {
   readonly file?: string
   readonly tag?: readonly string[]
   readonly key?: string
+  readonly attr?: ReadonlyMap<string, string>
 }
 
 function addPublish(program: Command, act: Act): void {
   const command = program
     .command("publish <topic> [body]")
     .description("publish a message to a topic; without a body it is read from --file or stdin")
-    .option("-f, --file <path>", "publish the text of a file")
+    .option("-f, --file <path>", "publish the bytes of a file")
     .addOption(new Option("-t, --tag <tag>", "a tag; several with commas, or several times").argParser(collectList))
     .option("-k, --key <key>", "the routing key, words with dots between them: order.1.cn")
+    .addOption(new Option("-a, --attr <name=value>", "an attribute; several times for several").argParser(collectPair))
   addTargetFlags(command).action(
     act((terminal, ...[topicName, body, flags]: [string, string | undefined, PublishFlags]) =>
       withSubject(terminal, { flags, topicName }, async (tools) => {
@@ -214,6 +216,7 @@ async function publish(
   const { msgId, duplicate } = await account.topic(topicName).publish(body, {
     tags: flags.tag ?? [],
     ...(flags.key !== undefined && { routingKey: flags.key }),
+    ...(flags.attr !== undefined && { attributes: flags.attr }),
   })
   if (format === "json") terminal.printJson({ topicName, msgId, duplicate })
   else terminal.print(`published ${msgId} to ${topicName}`)

@@ -77,6 +77,20 @@ test("a published message reaches the queues of the subscriptions that want its 
   expect(await bodiesIn(all)).toEqual(["one", "three", "二"])
 })
 
+test("a published message has attributes, and bytes that are no text arrive as they were", async () => {
+  const queue = await account.createQueue("raw")
+  const topic = await account.createTopic("raw")
+  await topic.subscribe("raw", { endpoint: { queue: "raw" } })
+  const bytes = new Uint8Array([0xff, 0x00])
+  await topic.publish(bytes, { attributes: { kind: "blob" } })
+  await topic.publishBatch([{ body: bytes, attributes: { kind: "second" } }])
+  const messages = await queue.receiveBatch({ waitSeconds: 0 })
+  expect(messages.map((message) => [[...message.bytes], message.attributes.get("kind")])).toEqual([
+    [[0xff, 0x00], "blob"],
+    [[0xff, 0x00], "second"],
+  ])
+})
+
 test("binding keys choose by the routing key", async () => {
   const queue = await account.createQueue("orders-cn")
   const topic = await account.createTopic("orders", { filterType: "bindingKeys" })
