@@ -437,6 +437,7 @@ function nodeOptions(options: ServerOptions): NodeOptions {
     heartbeatTicks: Math.max(1, Math.floor(options.heartbeatMs / tickMs)),
     deduplicationWindowMs: options.deduplicationWindowSeconds * 1000,
     queueCountMax: options.queuesPerAccountCount,
+    subscriptionsPerTopicMax: options.subscriptionsPerTopicCount,
     queueNameReuseMs: options.queueRecreateWaitSeconds * 1000,
     maxRequests: LIMITS.longPollsPerNodeCount.default,
   }

@@ -173,8 +173,9 @@ export class Mutator {
     const at = this.#place()
     if (!this.#open(at, count)) return
     this.#buffer.fill(0xff, at, at + count)
-    // Some end as the largest number of their length, some run into what follows.
+    // Some end as the largest number of their length (or, of ten bytes, a small negative one), some run into what follows.
     if ((count & 1) === 0) this.#buffer[at + count - 1] = 0x01
+    this.#buffer[at] = 0xff - (this.#random.nextUint32() & 15)
   }
 
   /** Makes room for `count` bytes. */
