@@ -409,4 +409,5 @@ const NO_METRICS: Metrics = {
   clear: () => undefined,
   onScrape: () => undefined,
   setQueues: () => undefined,
+  setSubscriptions: () => undefined,
 }
