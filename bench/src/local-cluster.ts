@@ -125,6 +125,11 @@ export class LocalCluster {
     return node
   }
 
+  /** Of the processes that run. */
+  get pids(): readonly number[] {
+    return this.nodes.map(({ id }) => this.pidOf(id)).filter((pid) => pid !== undefined)
+  }
+
   /** Undefined when it is not running. */
   pidOf(nodeId: number): number | undefined {
     return this.#children.get(nodeId)?.process.pid

@@ -303,6 +303,16 @@ export const OPTIONS = {
     mustAgree: true,
     help: "Queues in the cluster.",
   },
+  subscriptionsPerTopicCount: {
+    group: "Limits",
+    kind: "integer",
+    min: LIMITS.subscriptionsPerTopicCount.min,
+    max: LIMITS.subscriptionsPerTopicCount.max,
+    unit: "count",
+    default: LIMITS.subscriptionsPerTopicCount.default,
+    mustAgree: true,
+    help: "Subscriptions of one topic.",
+  },
   queueRecreateWaitSeconds: {
     group: "Limits",
     kind: "integer",

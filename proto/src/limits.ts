@@ -519,7 +519,7 @@ export const LIMITS = {
     max: 10_000,
     default: 500,
     unit: "count",
-    isConfigurable: false,
+    isConfigurable: true,
     meaning: "Subscriptions of a topic. One more: subscriptionLimitReached.",
     source: "D:err (first 100, TDMQ 1,000)",
   },

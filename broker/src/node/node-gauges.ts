@@ -29,6 +29,7 @@ export function exposeNode(metrics: Metrics, node: BrokerNode): void {
     }
   })
   metrics.setQueues(() => samplesOf(node))
+  metrics.setSubscriptions(() => node.replica.machine.subscriptionSamples())
 }
 
 function* samplesOf(node: BrokerNode): Iterable<QueueSample> {

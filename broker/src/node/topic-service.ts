@@ -133,7 +133,8 @@ export class TopicService {
       call,
       ({ sent, count }) => {
         const value = { ...sentMessageIds(this.#access.setId, sent), deliveryCount: count }
-        this.#metrics.messagesPublished(value.duplicates)
+        const subscriptionCount = this.#access.machine.subscriptionCount(topicId)
+        this.#metrics.messagesPublished(value.duplicates, { subscriptionCount, deliveryCount: count })
         return { ok: true, value }
       },
     )

@@ -46,6 +46,13 @@ test("every topic and subscription action of a foreign client works against a fo
   expect(await client.ok("ReceiveMessage", { queueName: "inbox", pollingWaitSeconds: 5 })).toMatchObject({
     msgBody: "red",
   })
+  const { endpoint: leader } = cluster.node(await cluster.waitLeader())
+  const metrics = await (await fetch(`${leader}/metrics`)).text()
+  const labels = '{topic="news",subscription="inbox"}'
+  expect(metrics).toContain(`opencmq_subscription_deliveries_total${labels} 1\n`)
+  expect(metrics).toContain(`opencmq_subscription_backlog_messages${labels} 0\n`)
+  // The green one.
+  expect(metrics).toContain("opencmq_subscription_filtered_total 1\n")
   await client.ok("Unsubscribe", subscription)
   await client.ok("DeleteTopic", topic)
   expect(await client.call("PublishMessage", { ...topic, msgBody: "x" })).toMatchObject({ code: 4440 })

@@ -417,4 +417,5 @@ const NO_METRICS: Metrics = {
   clear: () => undefined,
   onScrape: () => undefined,
   setQueues: () => undefined,
+  setSubscriptions: () => undefined,
 }

@@ -172,7 +172,7 @@ export class MachineRestore {
   finish(): void {
     const state = this.#state
     if (this.#meta === undefined) throw new RangeError("corrupt checkpoint: the meta record is missing")
-    const ring = restoreMeta(state, this.#meta)
+    const ring = restoreMeta(state, this.#meta, this.#slotPages.length)
     for (const { page, value } of this.#slotPages) restoreSlotPage(state, page, value)
     state.deduplication.restoreRing(ring.first, ring.next)
     state.registry.sortDeletedNames()

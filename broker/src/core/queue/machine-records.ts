@@ -126,15 +126,21 @@ export function metaValue(state: MachineState): Uint8Array {
   return writer.bytes
 }
 
-/** First step of a restore. */
-export function restoreMeta(state: MachineState, value: Uint8Array): { readonly first: number; readonly next: number } {
+/** Where the ring of client message ids begins and ends. */
+export interface RingPlace {
+  readonly first: number
+  readonly next: number
+}
+
+/** First step of a restore. `slotPageCount` pages of slots were read with it. */
+export function restoreMeta(state: MachineState, value: Uint8Array, slotPageCount: number): RingPlace {
   const reader = openRecord(value)
   state.appliedIndex = reader.f64()
   state.nowMs = reader.f64()
   state.nextDeliveryNumber = reader.f64()
   state.registry.nextQueueId = reader.f64()
   const firstFree = reader.f64()
-  state.touched.restoreMeta(firstFree, reader.f64())
+  state.touched.restoreMeta(firstFree, reader.f64(), slotPageCount)
   const ring = { first: reader.f64(), next: reader.f64() }
   state.deduplication.evictedCount = reader.f64()
   reader.end()

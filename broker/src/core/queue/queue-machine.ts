@@ -52,8 +52,10 @@ import {
   listTopics,
   readSubscriptionStatus,
   readTopicStatus,
+  subscriptionSamples,
   waitingPushes,
   type SubscriptionList,
+  type SubscriptionProgress,
   type SubscriptionStatus,
   type TopicList,
   type TopicStatus,
@@ -271,6 +273,16 @@ export class QueueMachine {
   /** Exact, within the topic. */
   findSubscription(topicName: string, subscriptionName: string): SubscriptionId | undefined {
     return this.#state.topics.find(topicName)?.subscriptions.find(subscriptionName)?.id
+  }
+
+  /** How far each has come, for the metrics. */
+  subscriptionSamples(): Iterable<SubscriptionProgress> {
+    return subscriptionSamples(this.#state)
+  }
+
+  /** 0 for an unknown topic. */
+  subscriptionCount(topicId: TopicId): number {
+    return this.#state.topics.get(topicId)?.subscriptions.size ?? 0
   }
 
   subscriptionStatus(subscriptionId: SubscriptionId): SubscriptionStatus | undefined {

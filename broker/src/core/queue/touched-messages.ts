@@ -194,8 +194,15 @@ export class TouchedMessages {
   }
 
   /** Restore, first step: the facts of the meta record. */
-  restoreMeta(firstFree: number, usedEnd: number): void {
-    if (!(usedEnd >= 0 && usedEnd <= SLOT_COUNT_MAX)) throw new RangeError("corrupt checkpoint: slot count")
+  restoreMeta(firstFree: number, usedEnd: number, pageCount: number): void {
+    const isCount = Number.isInteger(usedEnd) && usedEnd >= 0 && usedEnd <= SLOT_COUNT_MAX
+    // Before the table is made as long as the record says: the slots that it speaks of are there.
+    if (!isCount || Math.ceil(usedEnd / SLOTS_PER_PAGE) !== pageCount) {
+      throw new RangeError("corrupt checkpoint: slot count")
+    }
+    if (firstFree !== NO_SLOT && !(Number.isInteger(firstFree) && firstFree >= 0 && firstFree < usedEnd)) {
+      throw new RangeError("corrupt checkpoint: the first free slot")
+    }
     this.#reserve(usedEnd)
     this.#firstFree = firstFree
     this.#usedEnd = usedEnd
