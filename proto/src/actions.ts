@@ -239,6 +239,7 @@ export const ACTIONS = {
       rewindMsgNum: "number",
       rewindmsgNum: "number",
       minMsgTime: "number",
+      halfMsgNum: "number",
     },
   },
   SetQueueAttributes: {

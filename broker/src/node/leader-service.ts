@@ -351,6 +351,7 @@ export class LeaderService {
       activeCount: status.activeCount,
       inactiveCount: status.inactiveCount,
       delayedCount: status.delayedCount,
+      halfCount: status.halfCount,
       rewindableCount: status.rewindableCount,
       oldestUnconsumedAtMs: status.oldestUnconsumedAtMs ?? 0,
     }

@@ -60,7 +60,7 @@ export type DeliveredProvenance = Omit<Provenance, "sourceQueueId"> & { readonly
 
 export interface PeekedMessage extends Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle"> {
   readonly sequence: number
-  readonly state: "active" | "inactive" | "delayed" | "rewindable"
+  readonly state: "active" | "inactive" | "delayed" | "half" | "rewindable"
   /** When the state ends by itself; 0 when it does not. */
   readonly dueAtMs: number
 }
@@ -74,6 +74,8 @@ export interface QueueStatus {
   readonly activeCount: number
   readonly inactiveCount: number
   readonly delayedCount: number
+  /** Sent as half of a transaction, not decided yet. */
+  readonly halfCount: number
   readonly rewindableCount: number
   /** Enqueue time of the oldest message not yet deleted; 0 when there is none. */
   readonly oldestUnconsumedAtMs: number

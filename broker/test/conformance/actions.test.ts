@@ -237,6 +237,7 @@ describe.each(SERVERS)("over %s", (server) => {
       rewindMsgNum: 0,
       rewindmsgNum: 0,
       minMsgTime: 0,
+      halfMsgNum: 0,
     })
     expect(fields["createTime"]).toBeLessThan(10_000_000_000)
     const sources = await client.ok("ListDeadLetterSourceQueues", { deadLetterQueueName: deadLetterQueue })

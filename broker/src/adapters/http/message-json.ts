@@ -92,7 +92,7 @@ export function queueStatusJson(status: QueueStatus): string {
     `,"createTime":${seconds(status.createdAtMs)},"lastModifyTime":${seconds(status.modifiedAtMs)}` +
     `,"activeMsgNum":${String(status.activeCount)},"inactiveMsgNum":${String(status.inactiveCount)}` +
     `,"delayMsgNum":${String(status.delayedCount)},"rewindMsgNum":${rewindable},"rewindmsgNum":${rewindable}` +
-    `,"minMsgTime":${seconds(status.oldestUnconsumedAtMs)}`
+    `,"minMsgTime":${seconds(status.oldestUnconsumedAtMs)},"halfMsgNum":${String(status.halfCount)}`
   )
 }
 

@@ -98,6 +98,23 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     const [second] = driver.receive("orders")
     expect(second?.deliveryNumber).toBeGreaterThan(first?.deliveryNumber ?? 0)
   },
+
+  halfMessageReceived: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.prepare("orders", ["a"])
+    expect(driver.receive("orders")).toEqual([])
+  },
+
+  queryCountMissingInSnapshot: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.prepare("orders", ["a"], { firstQueryIntervalMs: 1000, maxQueryCount: 1 })
+    driver.advance(1000)
+    driver.restart()
+    driver.advance(2000)
+    expect(driver.machine.queueStatus(driver.queueId("orders"))?.halfCount).toBe(0)
+  },
 }
 
 describe.each(Object.entries(scenarios) as [MachineMutant, Scenario][])("%s", (mutant, scenario) => {

@@ -16,3 +16,5 @@ export type MachineMutant =
   | "visibilityEndsEarly"
   | "rewindDropsFront"
   | "deliveryNumberReused"
+  | "halfMessageReceived"
+  | "queryCountMissingInSnapshot"

@@ -85,6 +85,7 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
       rewindMsgNum: 0,
       rewindmsgNum: 0,
       minMsgTime: 1700000000,
+      halfMsgNum: 0,
     },
   },
   {
