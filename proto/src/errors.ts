@@ -655,7 +655,7 @@ export const ERRORS = {
   tooManyHalfMessages: {
     ...throttled,
     code: 6070,
-    moduleCode: 10690,
+    moduleCode: 20040,
     sqs: "OverLimit",
     text: "too many half messages",
     source: "OpenCMQ",

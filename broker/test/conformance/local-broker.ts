@@ -24,6 +24,7 @@ import type {
 } from "../../src/node/service-types.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
 import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
+import { TransactionService } from "../../src/node/transaction-service.ts"
 
 type Call<K extends UseCaseName> = {
   readonly context: RequestContext
@@ -185,6 +186,7 @@ export class LocalBroker implements BrokerService {
       })
     },
     ...this.#topicUseCases(),
+    ...this.#transactionUseCases(),
     clusterStatus: (_request, call) => {
       call.done({ ok: true, value: this.#clusterStatus() })
     },
@@ -199,6 +201,26 @@ export class LocalBroker implements BrokerService {
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
     })
+    return this.#adapted(handlers)
+  }
+
+  #transactionUseCases(): Pick<UseCaseTable, keyof TransactionService["handlers"]> {
+    const { handlers } = new TransactionService({
+      access: this.#topicAccess(),
+      metrics: { messagesSent: () => undefined },
+      sendRefusal: () => undefined,
+      readRecords: (positions, done) => {
+        done(
+          undefined,
+          Array.from({ length: positions.count }, (_, i) => this.#record(positions, i)),
+        )
+      },
+    })
+    return this.#adapted(handlers)
+  }
+
+  /** The node's own handlers as this broker's. */
+  #adapted<H extends object>(handlers: H): Pick<UseCaseTable, keyof H & UseCaseName> {
     const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
@@ -212,7 +234,7 @@ export class LocalBroker implements BrokerService {
       }
       return [name, run]
     })
-    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof TopicService["handlers"]>
+    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof H & UseCaseName>
   }
 
   #topicAccess(): TopicAccess {
