@@ -10,6 +10,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "ChangeMessageVisibility",
     "ClearQueue",
     "ClearSubscriptionFilterTags",
+    "ConfirmTransaction",
     "CreateQueue",
     "CreateTopic",
     "DeleteMessage",
@@ -20,6 +21,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "GetSubscriptionAttributes",
     "GetTopicAttributes",
     "ListDeadLetterSourceQueues",
+    "ListHalfMessage",
     "ListQueue",
     "ListSubscriptionByTopic",
     "ListTopic",
@@ -29,6 +31,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "QueryTopicRoute",
     "ReceiveMessage",
     "RewindQueue",
+    "SendHalfMessage",
     "SendMessage",
     "SetQueueAttributes",
     "SetSubscriptionAttributes",
@@ -85,6 +88,7 @@ test("only a send, a publish and a clear must not be repeated without an id", ()
     "BatchSendMessage",
     "PublishMessage",
     "BatchPublishMessage",
+    "SendHalfMessage",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

@@ -1,6 +1,6 @@
 /**
- * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics are in a file of
- * their own, `topic-actions.ts`.
+ * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics and of transactions
+ * are in files of their own, `topic-actions.ts` and `transaction-actions.ts`.
  *
  * The HTTP face validates from it (`readParameters`), the SDK sends by it, docs/http-api.md describes it. What an
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
@@ -13,6 +13,7 @@ import { LIMITS } from "./limits.ts"
 import type { LimitRow } from "./limits.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
 import { TOPIC_ACTIONS } from "./topic-actions.ts"
+import { TRANSACTION_ACTIONS } from "./transaction-actions.ts"
 
 /**
  * How a parameter's text is read.
@@ -239,6 +240,7 @@ export const ACTIONS = {
       rewindMsgNum: "number",
       rewindmsgNum: "number",
       minMsgTime: "number",
+      halfMsgNum: "number",
     },
   },
   SetQueueAttributes: {
@@ -444,6 +446,8 @@ export const ACTIONS = {
     },
     reply: { msgInfoList: "list", nextSeq: "number?" },
   },
+  ...TRANSACTION_ACTIONS,
+
   GetClusterStatus: {
     summary: "Answers who leads, who follows and how far each is.",
     source: "OpenCMQ",

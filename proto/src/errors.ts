@@ -652,6 +652,14 @@ export const ERRORS = {
     text: "too many unacked(inactive) messages or delayed messages",
     source: "D:err; OpenCMQ: on a send with delay",
   },
+  tooManyHalfMessages: {
+    ...throttled,
+    code: 6070,
+    moduleCode: 20040,
+    sqs: "OverLimit",
+    text: "too many half messages",
+    source: "OpenCMQ",
+  },
   noMessage: {
     code: 7000,
     moduleCode: 10200,

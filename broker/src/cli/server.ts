@@ -38,6 +38,7 @@ import { startBrokerNode } from "../node/broker-node.ts"
 import type { BrokerNode, BrokerNodeParts } from "../node/broker-node.ts"
 import type { KeyRing } from "../node/request-guard.ts"
 import type { Metrics, MetricsPage } from "../node/metrics.ts"
+import { tellHalfQueries } from "../node/half-query-notices.ts"
 import { exposeNode } from "../node/node-gauges.ts"
 import { NODE_DEFAULTS } from "../node/node-options.ts"
 import type { NodeOptions } from "../node/node-options.ts"
@@ -167,7 +168,11 @@ class BrokerProcess {
     await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port, --tcp-port)")
     await this.#transport?.listen()
     const service = this.#node
-    this.#tcp = this.#makeTcpFace(service)
+    const tcpFace = this.#makeTcpFace(service)
+    this.#tcp = tcpFace
+    tellHalfQueries(service.replica, (queries) => {
+      tcpFace.askProducers(queries)
+    })
     // Before HTTP, which tells its address.
     const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
     this.#face = await this.#makeFace(service, tcpRoute(options, tcp.port))

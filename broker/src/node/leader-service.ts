@@ -18,6 +18,7 @@ import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import { failureReply, nothing, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
 import { TopicService, type Handlers } from "./topic-service.ts"
+import { TransactionService } from "./transaction-service.ts"
 
 export interface LeaderServiceParts {
   readonly replica: SetReplica
@@ -39,7 +40,8 @@ export class LeaderService {
   readonly #polls = new LongPolls()
   #isEnding = false
   readonly #topics: TopicService
-  readonly #handlers: Handlers<Exclude<LeaderUseCase, keyof TopicService["handlers"]>> = {
+  readonly #transactions: TransactionService
+  readonly #handlers: Handlers<Exclude<LeaderUseCase, keyof (TopicService & TransactionService)["handlers"]>> = {
     createQueue: (request, call) => {
       this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
         queueId: this.#queueIdText(outcome.queueId),
@@ -104,7 +106,15 @@ export class LeaderService {
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
     this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
-    this.#all = { ...this.#handlers, ...this.#topics.handlers }
+    this.#transactions = new TransactionService({
+      access: this.#access,
+      metrics: parts.metrics,
+      sendRefusal: parts.sendRefusal,
+      readRecords: (positions, done) => {
+        parts.replica.log.readRecords(positions, done)
+      },
+    })
+    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...this.#transactions.handlers }
   }
 
   get longPollCount(): number {
@@ -351,6 +361,7 @@ export class LeaderService {
       activeCount: status.activeCount,
       inactiveCount: status.inactiveCount,
       delayedCount: status.delayedCount,
+      halfCount: status.halfCount,
       rewindableCount: status.rewindableCount,
       oldestUnconsumedAtMs: status.oldestUnconsumedAtMs ?? 0,
     }

@@ -204,6 +204,7 @@ export interface QueueSample {
   readonly activeCount: number
   readonly inactiveCount: number
   readonly delayedCount: number
+  readonly halfCount: number
   readonly rewindableCount: number
   /** Enqueue time of the oldest message not yet deleted; 0 when there is none. Unix ms. */
   readonly oldestUnconsumedAtMs: number

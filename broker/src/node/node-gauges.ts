@@ -44,6 +44,7 @@ function* samplesOf(node: BrokerNode): Iterable<QueueSample> {
       activeCount: status.activeCount,
       inactiveCount: status.inactiveCount,
       delayedCount: status.delayedCount,
+      halfCount: status.halfCount,
       rewindableCount: status.rewindableCount,
       oldestUnconsumedAtMs: status.oldestUnconsumedAtMs ?? 0,
       bytes: status.bytes,

@@ -60,6 +60,7 @@ export const RAFT_LIMITS = {
 /** Counts of the queue machine (docs/limits.md). Equal on all nodes of a set, or they would apply entries differently. */
 export const MACHINE_LIMITS = {
   delayedPerQueue: LIMITS.delayedPerQueueCount.default,
+  halvesPerQueue: LIMITS.halfMessagesPerQueueCount.default,
   inflightPerQueue: LIMITS.inFlightPerQueueCount.default,
   topicCount: LIMITS.topicsPerAccountCount.default,
   waitingPerSubscription: 100_000_000,

@@ -70,6 +70,7 @@ const REPEATABLE: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "listQueues",
   "listDeadLetterSources",
   "peekMessages",
+  "listQueriedHalves",
   "receiveMessages",
   "setQueueAttributes",
   "clearQueue",
@@ -87,6 +88,7 @@ const READ_ONLY: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "listQueues",
   "listDeadLetterSources",
   "peekMessages",
+  "listQueriedHalves",
   "getTopicAttributes",
   "listTopics",
   "getSubscriptionAttributes",
@@ -379,7 +381,7 @@ function honest(routed: RoutedRequest, reply: AnyReply): AnyReply {
 
 function isRepeatable(routed: RoutedRequest): boolean {
   if (REPEATABLE.has(routed.name)) return true
-  if (routed.name !== "sendMessages") return false
+  if (routed.name !== "sendMessages" && routed.name !== "prepareMessages") return false
   const { messages } = routed.request as RequestOf<"sendMessages">
   return messages.every((message) => message.clientMessageId !== "")
 }

@@ -237,6 +237,7 @@ describe.each(SERVERS)("over %s", (server) => {
       rewindMsgNum: 0,
       rewindmsgNum: 0,
       minMsgTime: 0,
+      halfMsgNum: 0,
     })
     expect(fields["createTime"]).toBeLessThan(10_000_000_000)
     const sources = await client.ok("ListDeadLetterSourceQueues", { deadLetterQueueName: deadLetterQueue })
@@ -331,6 +332,62 @@ describe.each(SERVERS)("over %s", (server) => {
     expect(two["msgInfoList"]).toMatchObject([{ msgBody: "c" }])
     expect(two["nextSeq"]).toBeUndefined()
     expect(await client.ok("GetQueueAttributes", { queueName })).toMatchObject({ activeMsgNum: 3, inactiveMsgNum: 0 })
+  })
+
+  test("a half message is received when it is committed, and not before", async () => {
+    const queueName = await newQueue()
+    const { msgId } = await client.ok("SendHalfMessage", { queueName, msgBody: "half", clientMessageId: "tx-1" })
+    expect(await client.ok("SendHalfMessage", { queueName, msgBody: "half", clientMessageId: "tx-1" })).toMatchObject({
+      msgId,
+      duplicate: true,
+    })
+    await client.ok("SendMessage", { queueName, msgBody: "whole" })
+    expect(await client.ok("GetQueueAttributes", { queueName })).toMatchObject({ halfMsgNum: 1, activeMsgNum: 1 })
+    expect(await client.ok("ReceiveMessage", { queueName })).toMatchObject({ msgBody: "whole" })
+    expect(await client.code("ReceiveMessage", { queueName })).toBe("7000/10200")
+    const waiting = client.ok("ReceiveMessage", { queueName, pollingWaitSeconds: 20 })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await client.ok("ConfirmTransaction", { queueName, msgId: String(msgId), decision: "COMMIT" })
+    expect(await waiting).toMatchObject({ msgId, msgBody: "half" })
+  })
+
+  test("a half message is decided once, in its queue, by its id", async () => {
+    const [queueName, other] = [await newQueue(), await newQueue()]
+    const half = await client.ok("SendHalfMessage", { queueName, msgBody: "half" })
+    const whole = await client.ok("SendMessage", { queueName, msgBody: "whole" })
+    const confirm = (name: string, msgId: unknown, decision = "rollback"): Promise<string> =>
+      client.code("ConfirmTransaction", { queueName: name, msgId: String(msgId), decision })
+    expect(await confirm(other, half["msgId"])).toBe("4490/10770")
+    expect(await confirm(queueName, whole["msgId"])).toBe("4490/10770")
+    expect(await confirm(queueName, "18446744073709551616")).toBe("4490/10770")
+    expect(await confirm("nowhere", half["msgId"])).toBe("4440/10100")
+    expect(await confirm(queueName, half["msgId"], "perhaps")).toMatch(/^4000/)
+    expect(await confirm(queueName, half["msgId"])).toBe("0")
+    expect(await confirm(queueName, half["msgId"], "commit")).toBe("4490/10770")
+    expect(await client.ok("GetQueueAttributes", { queueName })).toMatchObject({ halfMsgNum: 0, activeMsgNum: 1 })
+  })
+
+  test("a half message that is not decided is listed after each query, and rolled back after the last", async () => {
+    const queueName = await newQueue()
+    const policy = { firstQueryInterval: 1, maxQueryCount: 2 }
+    const { msgId } = await client.ok("SendHalfMessage", { queueName, msgBody: "a", ...policy })
+    await client.ok("SendHalfMessage", { queueName, msgBody: "b", ...policy })
+    expect((await client.ok("ListHalfMessage", { queueName }))["msgInfoList"]).toEqual([])
+    face.broker.advance(1_100)
+    const one = await client.ok("ListHalfMessage", { queueName, numOfMsg: 1 })
+    expect(one["msgInfoList"]).toMatchObject([{ msgId, msgBody: "a", state: "half", queryCount: 1, maxQueryCount: 2 }])
+    const two = await client.ok("ListHalfMessage", { queueName, startSeq: Number(one["nextSeq"]) })
+    expect(two["msgInfoList"]).toMatchObject([{ msgBody: "b" }])
+    expect(two["nextSeq"]).toBeUndefined()
+    face.broker.advance(2_100)
+    const asked = await client.ok("ListHalfMessage", { queueName })
+    expect(asked["msgInfoList"]).toMatchObject([{ queryCount: 2 }, { queryCount: 2 }])
+    face.broker.advance(4_100)
+    expect((await client.ok("ListHalfMessage", { queueName }))["msgInfoList"]).toEqual([])
+    expect(await client.code("ConfirmTransaction", { queueName, msgId: String(msgId), decision: "commit" })).toBe(
+      "4490/10770",
+    )
+    expect(await client.code("SendHalfMessage", { queueName, msgBody: "c", firstQueryInterval: 0 })).toMatch(/^4000/)
   })
 
   test.each(["sent", "published"])("attributes travel with what is %s, single and in a batch", async (way) => {

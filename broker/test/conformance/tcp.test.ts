@@ -301,7 +301,6 @@ test("refusals are those of the HTTP face, by their public codes", async () => {
     ["send", [q, [2, Buffer.concat([mega, mega])]], 4400n, "(10230)exceed maximum message size"],
     ["send", [q, [2, "x"], [3, 3_601n]], 4000n, "(10692)delay seconds is out of range"],
     ["send", [q, [2, "x"], [3, -1n]], 4000n, "(10692)delay seconds is out of range"],
-    ["send", [q, [2, "x"], [4, 1n]], 4490n, "(10790)transaction message is not supported"],
     ["batchSend", [q], 4000n, "(10390)lacked of required parameter msgBody"],
     [
       "batchSend",
@@ -351,7 +350,6 @@ test("refusals are those of the HTTP face, by their public codes", async () => {
       "(10370)msgBody parameter batch size is out of range",
     ],
     ["batchPublish", [t, [2, mega], x], 4470n, "(10300)total message size exceed 1MB"],
-    ["confirm", [q], 4490n, "(10790)transaction message is not supported"],
   ]
   for (const [name, body, result, error] of cases) {
     const reply = await client.call(name, ...body)

@@ -18,9 +18,9 @@ import type { WireAttributes, WireFailure, WireMessageAttribute } from "./wire-t
 /** `opencmq.v1.Queue`. */
 export function queueValue(status: QueueStatus): object {
   const { queueName, queueId, createdAtMs, modifiedAtMs, oldestUnconsumedAtMs } = status
-  const { activeCount, inactiveCount, delayedCount, rewindableCount } = status
+  const { activeCount, inactiveCount, delayedCount, halfCount, rewindableCount } = status
   const times = { createdAtMs, modifiedAtMs, oldestUnconsumedAtMs }
-  const counts = { activeCount, inactiveCount, delayedCount, rewindableCount }
+  const counts = { activeCount, inactiveCount, delayedCount, halfCount, rewindableCount }
   return { queueName, queueId, attributes: attributesValue(status), ...times, ...counts }
 }
 
@@ -57,6 +57,7 @@ const STATE_NUMBER: Readonly<Record<PeekedMessage["state"], number>> = {
   inactive: 2,
   delayed: 3,
   rewindable: 4,
+  half: 5,
 }
 
 function sharedValue(message: Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle">): object {

@@ -19,6 +19,7 @@ import type { ActionCall, Answer } from "./action-call.ts"
 import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
+import { TRANSACTION_TABLE } from "./transaction-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
 
 /** How each action is carried out. */
@@ -117,6 +118,7 @@ export const ACTION_TABLE: ActionTable = {
     const { queueName, numOfMsg, startSeq } = call.values
     call.execute("peekMessages", { queueName, maxCount: numOfMsg, fromSequence: startSeq }, answerPeeked)
   },
+  ...TRANSACTION_TABLE,
   GetClusterStatus: (call) => {
     call.execute("clusterStatus", {}, answerCluster)
   },

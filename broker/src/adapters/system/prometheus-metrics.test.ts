@@ -11,7 +11,7 @@ function makeMetrics(queueSeriesMax = 3): ReturnType<typeof makePrometheusMetric
 }
 
 function sampleOf(queueName: string, activeCount: number): QueueSample {
-  const counts = { inactiveCount: 0, delayedCount: 0, rewindableCount: 0, oldestUnconsumedAtMs: 0 }
+  const counts = { inactiveCount: 0, delayedCount: 0, halfCount: 0, rewindableCount: 0, oldestUnconsumedAtMs: 0 }
   const totals = { bytes: 0, expiredCount: 0, deadLetteredCount: 0 }
   return { queueName, deadLetterQueueName: "", activeCount, ...counts, ...totals }
 }

@@ -263,7 +263,8 @@ async function queueText(queues: readonly QueueSample[]): Promise<string> {
     texts.facts += `opencmq_queue_info${queue},dead_letter_queue="${sample.deadLetterQueueName}"} 1\n`
     texts.messages +=
       `${messages}"visible"} ${String(sample.activeCount)}\n${messages}"inflight"} ${String(sample.inactiveCount)}\n` +
-      `${messages}"delayed"} ${String(sample.delayedCount)}\n${messages}"rewindable"} ${String(sample.rewindableCount)}\n`
+      `${messages}"delayed"} ${String(sample.delayedCount)}\n${messages}"rewindable"} ${String(sample.rewindableCount)}\n` +
+      `${messages}"half"} ${String(sample.halfCount)}\n`
     texts.age += `opencmq_queue_oldest_message_age_seconds${queue}} ${String(age)}\n`
     texts.bytes += `opencmq_queue_bytes${queue}} ${String(sample.bytes)}\n`
     texts.expired += `opencmq_messages_expired_total${queue}} ${String(sample.expiredCount)}\n`
@@ -277,6 +278,6 @@ function largest(queues: readonly QueueSample[], count: number): readonly QueueS
   return queues.toSorted((a, b) => depthOf(b) - depthOf(a) || (a.queueName < b.queueName ? -1 : 1)).slice(0, count)
 }
 
-function depthOf({ activeCount, inactiveCount, delayedCount }: QueueSample): number {
-  return activeCount + inactiveCount + delayedCount
+function depthOf({ activeCount, inactiveCount, delayedCount, halfCount }: QueueSample): number {
+  return activeCount + inactiveCount + delayedCount + halfCount
 }

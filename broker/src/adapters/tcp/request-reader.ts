@@ -10,6 +10,8 @@ import type {
   BatchPublishBody,
   BatchPullBody,
   BatchSendBody,
+  CmqRequest,
+  ConfirmBody,
   DeleteBody,
   PublishBody,
   PullBody,
@@ -18,10 +20,15 @@ import type {
 import { wideText } from "./wide-integer.ts"
 import type { WideInteger } from "./wide-integer.ts"
 
+/** State of a transaction's message. */
+const COMMIT = 1
+const ROLL_BACK = 2
+const MILLISECONDS_FROM = 1000
+
 /** 1021 */
 export function readSend(body: SendBody = {}): Reading<RequestOf<"sendMessages">> {
   const { msgBody, ...rest } = body
-  const refused = refuseQueueName(body) ?? refuseTransaction(body)
+  const refused = refuseQueueName(body)
   if (refused !== undefined) return refused
   if (msgBody === undefined) return refuse("parameterMissing", "msgBody")
   return readBodies(rest, [msgBody])
@@ -30,8 +37,54 @@ export function readSend(body: SendBody = {}): Reading<RequestOf<"sendMessages">
 /** 1022 */
 export function readBatchSend(body: BatchSendBody = {}): Reading<RequestOf<"sendMessages">> {
   const { msgBody = [], ...rest } = body
-  const refused = refuseQueueName(body) ?? refuseTransaction(body) ?? refuseCount("msgBody", msgBody)
+  const refused = refuseQueueName(body) ?? refuseCount("msgBody", msgBody)
   return refused ?? readBodies(rest, msgBody)
+}
+
+/** Whether the messages of 1021 and 1022 are halves. */
+export function isHalf({ isTransaction = 0 }: SendBody | BatchSendBody = {}): boolean {
+  return isTransaction !== 0
+}
+
+/** 1021, 1022 with half messages; `whole` is what they are otherwise. */
+export function readHalves(
+  body: SendBody | BatchSendBody = {},
+  whole: Reading<RequestOf<"sendMessages">>,
+): Reading<RequestOf<"prepareMessages">> {
+  if (!whole.ok) return whole
+  if ((body.delaySeconds ?? 0) !== 0) return refuse("messageOperationNotAllowed")
+  const firstQueryIntervalMs = queryIntervalMs(body.firstQueryInterval)
+  if (!isWithin(LIMITS.firstQueryIntervalSeconds, firstQueryIntervalMs / 1000)) {
+    return refuse("parameterOutOfRange", "first_query_interval")
+  }
+  return accept({ ...whole.value, firstQueryIntervalMs, maxQueryCount: LIMITS.maxQueryCount.default })
+}
+
+/** CMQ's client means milliseconds (5000), its demonstration seconds (5): no interval is right in both. */
+function queryIntervalMs(value = 0): number {
+  if (value === 0) return LIMITS.firstQueryIntervalSeconds.default * 1000
+  return value < MILLISECONDS_FROM ? value * 1000 : value
+}
+
+/** 1041 */
+export function readConfirm(body: ConfirmBody = {}): Reading<RequestOf<"confirmMessages">> {
+  const { queueName = "", item = [] } = body
+  const refused = refuseQueueName(body) ?? refuseCount("item", item)
+  if (refused !== undefined) return refused
+  const decisions: { msgId: string; isCommit: boolean }[] = []
+  for (const { msgId, state } of item) {
+    if (msgId === undefined) return refuse("parameterMissing", "msg_id")
+    if (state !== COMMIT && state !== ROLL_BACK) return refuse("parameterOutOfRange", "state")
+    decisions.push({ msgId: wideText(msgId), isCommit: state === COMMIT })
+  }
+  return accept({ queueName, decisions })
+}
+
+/** The queue to which a request sends, or for which it decides: its connection is a producer's. */
+export function producedQueue(request: CmqRequest): string | undefined {
+  const { tcpSendMsg, tcpBatchSendMsg, transactionConfirm } = request
+  const queueName = tcpSendMsg?.queueName ?? tcpBatchSendMsg?.queueName ?? transactionConfirm?.queueName ?? ""
+  return isQueueName(queueName) ? queueName : undefined
 }
 
 /** 1023 */
@@ -143,10 +196,6 @@ function refuseBodies(bodies: readonly Uint8Array[]): Refused | undefined {
     totalBytes += length
   }
   return totalBytes > LIMITS.batchBodyBytes.max ? refuse("batchTooLarge") : undefined
-}
-
-function refuseTransaction({ isTransaction = 0 }: { readonly isTransaction?: number }): Refused | undefined {
-  return isTransaction === 0 ? undefined : refuse("transactionNotSupported")
 }
 
 function refuseCount(name: string, { length }: { readonly length: number }): Refused | undefined {

@@ -98,12 +98,13 @@ export class TcpCall implements RequestContext {
     const { request, requestNumber, command } = this.#start
     const head = { seqno: request.seqno, cmd: request.cmd, requestId: requestNumber }
     if (!("error" in answer)) return { result: RESULT_OK, ...head, ...answer }
-    const { delResult } = answer
+    const { delResult, transactionConfirmReply } = answer
     return {
       ...head,
       result: resultOf(answer.error, command.isPull),
       error: refusalText(answer),
       ...(delResult !== undefined && { delResult }),
+      ...(transactionConfirmReply !== undefined && { transactionConfirmReply }),
     }
   }
 }

@@ -13,6 +13,9 @@ import {
   DELETED_NAME,
   deletedNameKey,
   deletedNameValue,
+  HALF,
+  halfKey,
+  halfValue,
   keyName,
   keyNumbers,
   META,
@@ -25,6 +28,7 @@ import {
   readDeletedName,
   restoreChunk,
   restoreDeduplicationPage,
+  restoreHalf,
   restoreMeta,
   restoreQueue,
   restoreSlotPage,
@@ -60,6 +64,7 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
     visit(subscriptionKey(subscription.id), subscriptionValue(subscription))
   }
   for (let page = 0; page < state.touched.pageCount(); page++) visit(slotPageKey(page), slotPageValue(state, page))
+  for (const half of state.touched.halves.bySlot()) visit(halfKey(half.id), halfValue(state, half))
   if (state.mutant !== "deduplicationMissingInSnapshot") {
     for (const page of state.deduplication.pageNumbers()) {
       visit(deduplicationPageKey(page), deduplicationPageValue(state, page))
@@ -89,6 +94,9 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
   const slots = state.touched.takeDirtyPages()
   for (const page of slots.removed) visit(slotPageKey(page), undefined)
   for (const page of slots.changed) visit(slotPageKey(page), slotPageValue(state, page))
+  const halves = state.touched.halves.takeDirty()
+  for (const slot of halves.removed) visit(halfKey(slot), undefined)
+  for (const half of halves.changed) visit(halfKey(half.id), halfValue(state, half))
   const ids = state.deduplication.takeDirtyPages()
   if (state.mutant !== "deduplicationMissingInSnapshot") {
     for (const page of ids.removed) visit(deduplicationPageKey(page), undefined)
@@ -129,6 +137,7 @@ export class MachineRestore {
   readonly #chunks = new Map<number, MessageChunk[]>()
   readonly #subscriptions: { readonly id: number; readonly value: Uint8Array }[] = []
   readonly #slotPages: { readonly page: number; readonly value: Uint8Array }[] = []
+  readonly #halves: { readonly slot: number; readonly value: Uint8Array }[] = []
   #meta: Uint8Array | undefined
 
   constructor(state: MachineState) {
@@ -150,6 +159,9 @@ export class MachineRestore {
         return
       case SLOT_PAGE:
         this.#slotPages.push({ page: first, value: value.slice() })
+        return
+      case HALF:
+        this.#halves.push({ slot: first, value: value.slice() })
         return
       case DEDUPLICATION_PAGE:
         restoreDeduplicationPage(this.#state, first * U32_RANGE + second, value)
@@ -174,6 +186,7 @@ export class MachineRestore {
     if (this.#meta === undefined) throw new RangeError("corrupt checkpoint: the meta record is missing")
     const ring = restoreMeta(state, this.#meta, this.#slotPages.length)
     for (const { page, value } of this.#slotPages) restoreSlotPage(state, page, value)
+    for (const { slot, value } of this.#halves) restoreHalf(state, slot, value)
     state.deduplication.restoreRing(ring.first, ring.next)
     state.registry.sortDeletedNames()
     this.#subscriptions.sort((a, b) => a.id - b.id)

@@ -163,6 +163,23 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     driver.reportPush({ topicName: "news" }, { failedSequence: 1 })
     expect(driver.machine.subscriptionStatus(queueId)).toMatchObject({ failureCount: 1 })
   },
+
+  halfMessageReceived: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.prepare("orders", ["a"])
+    expect(driver.receive("orders")).toEqual([])
+  },
+
+  queryCountMissingInSnapshot: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.prepare("orders", ["a"], { firstQueryIntervalMs: 1000, maxQueryCount: 1 })
+    driver.advance(1000)
+    driver.restart()
+    driver.advance(2000)
+    expect(driver.machine.queueStatus(driver.queueId("orders"))?.halfCount).toBe(0)
+  },
 }
 
 const URL = "http://203.0.113.7/"

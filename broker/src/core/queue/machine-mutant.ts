@@ -24,3 +24,5 @@ export type MachineMutant =
   | "dropWithoutCount"
   | "reportTakesOneTooMany"
   | "lateFailureCounts"
+  | "halfMessageReceived"
+  | "queryCountMissingInSnapshot"

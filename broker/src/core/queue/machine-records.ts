@@ -12,6 +12,7 @@
  * 6 topicId u32                    a topic: name, attributes, counters
  * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
  *                                  what waits is in the queue (1) with the same id and no name
+ * 8 slot u32                       a half message: where it was sent, its queries; the rest is in its slot (3)
  * ```
  *
  * Numbers in keys are big-endian, so keys sort by kind, then by number. Values are canonical: equal states give equal
@@ -20,11 +21,12 @@
 import { LARGEST_CHUNK } from "./chunk-list.ts"
 import type { DeadLetterPolicy, QueueAttributes } from "./command.ts"
 import { IDS_PER_PAGE, ID_WORDS } from "./deduplication.ts"
+import type { HalfMessage } from "./half-messages.ts"
 import type { MachineState } from "./machine-state.ts"
 import { WORDS_PER_MESSAGE, type MessageChunk } from "./message-chunk.ts"
 import type { Queue, QueueTotals } from "./queue.ts"
 import { RecordReader, RecordWriter, textBytes } from "./record-bytes.ts"
-import { SLOTS_PER_PAGE } from "./touched-messages.ts"
+import { SLOT_HALF, SLOTS_PER_PAGE } from "./touched-messages.ts"
 
 export const RECORD_VERSION = 1
 export const META = 0
@@ -35,6 +37,7 @@ export const DEDUPLICATION_PAGE = 4
 export const DELETED_NAME = 5
 export const TOPIC = 6
 export const SUBSCRIPTION = 7
+export const HALF = 8
 
 const U32_RANGE = 0x1_0000_0000
 const META_NUMBERS = 9
@@ -71,6 +74,10 @@ export function topicKey(topicId: number): Uint8Array {
 
 export function subscriptionKey(subscriptionId: number): Uint8Array {
   return numberKey(SUBSCRIPTION, [subscriptionId])
+}
+
+export function halfKey(slot: number): Uint8Array {
+  return numberKey(HALF, [slot])
 }
 
 export function chunkKey(queueId: number, baseSequence: number): Uint8Array {
@@ -330,6 +337,30 @@ export function restoreDeduplicationPage(state: MachineState, pageNumber: number
   reader.column(page.ordinals, 0, count)
   reader.column(page.expiresAtMs, 0, count)
   reader.end()
+}
+
+export function halfValue(state: MachineState, half: HalfMessage): Uint8Array {
+  const isCountMissing = state.mutant === "queryCountMissingInSnapshot"
+  const writer = new RecordWriter(1 + 8 + 4 * 4)
+  writer.u8(RECORD_VERSION)
+  writer.f64(half.entryIndex)
+  writer.u32(half.ordinal)
+  writer.u32(half.firstQueryIntervalMs)
+  writer.u32(half.maxQueryCount)
+  writer.u32(isCountMissing ? 0 : half.queryCount)
+  return writer.bytes
+}
+
+/** `restoreSlotPage` was called before for the page of the slot. */
+export function restoreHalf(state: MachineState, slot: number, value: Uint8Array): void {
+  const reader = openRecord(value)
+  const place = { entryIndex: reader.f64(), ordinal: reader.u32() }
+  const policy = { firstQueryIntervalMs: reader.u32(), maxQueryCount: reader.u32() }
+  const queryCount = reader.u32()
+  reader.end()
+  if (state.touched.state(slot) !== SLOT_HALF)
+    throw new RangeError("corrupt checkpoint: a half message without its slot")
+  state.touched.halves.restore({ ...place, ...policy, queryCount }, slot)
 }
 
 export function deletedNameValue(deletedAtMs: number): Uint8Array {

@@ -11,7 +11,7 @@ import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./c
 import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
 import type { MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
-import { MachineState } from "./machine-state.ts"
+import { MachineState, type HalfQuery } from "./machine-state.ts"
 import type { Outcome } from "./outcome.ts"
 import {
   applyClearQueue,
@@ -25,12 +25,14 @@ import {
   listQueues,
   oldestLiveIndex,
   peekMessages,
+  queriedHalves,
   readQueueStatus,
   sortedByName,
   visitLive,
   type EntryRange,
   type PeekedMessages,
   type PeekRequest,
+  type QueriedHalves,
   type QueueList,
   type QueueListRequest,
   type QueueStatus,
@@ -60,6 +62,7 @@ import {
   type TopicList,
   type TopicStatus,
 } from "./topic-reads.ts"
+import { applyConfirm, applyPrepare } from "./transactions.ts"
 
 /** An outcome to be filled again and again by `QueueMachine.apply`. */
 export function emptyOutcome(): Outcome {
@@ -142,6 +145,12 @@ export class QueueMachine {
       case "sendMessages":
         applySend(state, command, outcome)
         return
+      case "prepareMessages":
+        applyPrepare(state, command, outcome)
+        return
+      case "confirmMessages":
+        applyConfirm(state, command, outcome)
+        return
       case "receiveMessages":
         applyReceive(state, command, outcome)
         return
@@ -201,7 +210,7 @@ export class QueueMachine {
   }
 
   /**
-   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, retention or a rewind
+   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, a producer is to be asked, retention or a rewind
    * window ends, a waiting message becomes a dead letter by age, the pause of a subscription is over. The machine never acts on it: the leader proposes
    * `expire` when the time has come (ADR 0004). Forgetting client message ids needs no entry and does not count.
    *
@@ -224,6 +233,19 @@ export class QueueMachine {
     const taken = [...wakened]
     wakened.clear()
     return taken
+  }
+
+  /** Half messages whose producers are to be asked, since the last call. */
+  takeQueried(): readonly HalfQuery[] {
+    const { queried } = this.#state
+    if (queried.length === 0) return noQuery
+    this.#state.queried = []
+    return queried
+  }
+
+  /** Half messages of a queue whose producers were asked; undefined for an unknown queue. */
+  queriedHalves(request: PeekRequest): QueriedHalves | undefined {
+    return queriedHalves(this.#state, request)
   }
 
   /** Exact; two queues never differ in case alone. */
@@ -350,6 +372,7 @@ export class QueueMachine {
 }
 
 const nobody: readonly QueueId[] = []
+const noQuery: readonly HalfQuery[] = []
 
 function resetOutcome(outcome: Outcome): void {
   outcome.refusal = undefined

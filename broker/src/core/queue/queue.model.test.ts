@@ -2,8 +2,16 @@
 // commands and shrinks what fails; it prints the seed. The model shares nothing with the machine but the types.
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import type { Command, DeadLetterPolicy, QueueAttributes, SendMessages, SetQueueAttributes } from "./command.ts"
+import type {
+  Command,
+  ConfirmMessages,
+  DeadLetterPolicy,
+  QueueAttributes,
+  SendMessages,
+  SetQueueAttributes,
+} from "./command.ts"
 import { defaultMachineLimits, type MachineLimits } from "./machine-limits.ts"
+import type { HalfQuery } from "./machine-state.ts"
 import type { Outcome, Provenance, Refusal } from "./outcome.ts"
 import { emptyOutcome, QueueMachine } from "./queue-machine.ts"
 
@@ -13,6 +21,7 @@ const limits: MachineLimits = {
   subscriptionsPerTopic: 0,
   waitingPerSubscription: 0,
   delayedPerQueue: 3,
+  halvesPerQueue: 4,
   inflightPerQueue: 6,
   deadLetterSources: 1,
   deduplicationIds: 6,
@@ -29,8 +38,10 @@ interface ModelMessage {
   offset: number
   length: number
   enqueuedAtMs: number
-  state: "active" | "inactive" | "delayed" | "rewindable"
+  state: "active" | "inactive" | "delayed" | "half" | "rewindable"
   dueAtMs: number
+  /** Of a half message. */
+  half: { ordinal: number; firstMs: number; maxQueryCount: number; queryCount: number } | undefined
   slot: number
   deliveryNumber: number
   dequeueCount: number
@@ -70,7 +81,13 @@ interface Expected {
   count?: number
 }
 
+interface Halves {
+  readonly firstMs: number
+  readonly maxQueryCount: number
+}
+
 class Model {
+  queried: HalfQuery[] = []
   nowMs = 0
   index = 0
   queues: ModelQueue[] = []
@@ -91,7 +108,8 @@ class Model {
       const queueEvent = this.firstQueueEvent()
       if (Math.min(slotEvent?.dueAtMs ?? Infinity, queueEvent?.dueAtMs ?? Infinity) > this.nowMs) break
       if (slotEvent !== undefined && slotEvent.dueAtMs <= (queueEvent?.dueAtMs ?? Infinity)) {
-        this.endDelayOrVisibility(slotEvent.queue, slotEvent.message)
+        if (slotEvent.message.state === "half") this.endQueryGap(slotEvent.queue, slotEvent.message)
+        else this.endDelayOrVisibility(slotEvent.queue, slotEvent.message)
       } else if (queueEvent !== undefined) this.stepQueue(queueEvent.queue)
     }
     while (this.ids.length > 0 && (this.ids[0]?.expiresAtMs ?? 0) <= this.nowMs) this.ids.shift()
@@ -105,7 +123,7 @@ class Model {
   firstSlotEvent(): { dueAtMs: number; queue: ModelQueue; message: ModelMessage } | undefined {
     const events = this.queues.flatMap((queue) =>
       queue.messages
-        .filter(({ state }) => state === "inactive" || state === "delayed")
+        .filter(({ state }) => state !== "active" && state !== "rewindable")
         .map((message) => ({ dueAtMs: message.dueAtMs, queue, message })),
     )
     return events.sort((a, b) => a.dueAtMs - b.dueAtMs || a.message.slot - b.message.slot)[0]
@@ -153,6 +171,44 @@ class Model {
     }
   }
 
+  endQueryGap(queue: ModelQueue, message: ModelMessage): void {
+    if (message.half === undefined) throw new Error("the model has lost a half message")
+    const { half } = message
+    if (message.enqueuedAtMs + queue.attributes.msgRetentionMs <= this.nowMs) {
+      queue.totals.expired++
+      this.remove(queue, message)
+    } else if (half.queryCount === half.maxQueryCount) {
+      mark("rolledBackUnanswered")
+      queue.totals.cleared++
+      this.remove(queue, message)
+    } else {
+      half.queryCount++
+      let gapMs = half.firstMs
+      for (let nth = 0; nth < half.queryCount; nth++) gapMs = Math.min(gapMs * 2, 600_000)
+      message.dueAtMs = this.nowMs + Math.max(1, half.firstMs, gapMs)
+      this.queried.push({ queueId: queue.id, entryIndex: message.entryIndex, ordinal: half.ordinal })
+    }
+  }
+
+  confirm(queue: ModelQueue, command: ConfirmMessages): Expected {
+    const failed: boolean[] = []
+    for (let index = 0; index < command.count; index++) {
+      const message = queue.messages.find(
+        ({ half, entryIndex }) =>
+          entryIndex === command.entryIndexes[index] && half?.ordinal === command.ordinals[index],
+      )
+      failed.push(message === undefined)
+      if (message === undefined) continue
+      mark(command.isCommit[index] === true ? "committed" : "rolledBack")
+      if (command.isCommit[index] === true) this.endDelayOrVisibility(queue, message)
+      else {
+        queue.totals.cleared++
+        this.remove(queue, message)
+      }
+    }
+    return { failed }
+  }
+
   endDelayOrVisibility(queue: ModelQueue, message: ModelMessage): void {
     const { msgRetentionMs, deadLetterPolicy: policy } = queue.attributes
     if (message.enqueuedAtMs + msgRetentionMs <= this.nowMs) {
@@ -168,8 +224,9 @@ class Model {
       this.moveToDeadLetter(queue, message, "maxTimeToLive")
       return
     }
-    if (message.state === "delayed") this.freeSlot(message)
+    if (message.state === "delayed" || message.state === "half") this.freeSlot(message)
     message.state = "active"
+    message.half = undefined
   }
 
   moveToDeadLetter(queue: ModelQueue, message: ModelMessage, reason: Provenance["reason"]): void {
@@ -195,6 +252,7 @@ class Model {
       sequence: queue.nextSequence++,
       enqueuedAtMs: this.nowMs,
       state: "active",
+      half: undefined,
       dueAtMs: 0,
       slot: -1,
       deliveryNumber: 0,
@@ -230,7 +288,15 @@ class Model {
         return {}
       case "createQueue":
         return this.create(command.queueName, command.attributes)
+      case "prepareMessages": {
+        const { messages, firstQueryIntervalMs: firstMs, maxQueryCount } = command
+        const queue = this.queues.find(({ id }) => id === messages.queueId)
+        if (queue === undefined) return { refusal: "queueNotFound" }
+        this.settle(queue)
+        return { queueId: queue.id, ...this.send(queue, messages, { firstMs, maxQueryCount }) }
+      }
       case "sendMessages":
+      case "confirmMessages":
       case "receiveMessages":
       case "deleteMessages":
       case "changeVisibility": {
@@ -371,7 +437,9 @@ class Model {
   applyHot(queue: ModelQueue, command: Extract<Command, { queueId: number }>): Expected {
     switch (command.kind) {
       case "sendMessages":
-        return this.send(queue, command)
+        return this.send(queue, command, undefined)
+      case "confirmMessages":
+        return this.confirm(queue, command)
       case "receiveMessages": {
         const active = queue.messages.filter(({ state }) => state === "active")
         const inactive = queue.messages.filter(({ state }) => state === "inactive")
@@ -425,7 +493,7 @@ class Model {
     return { ...message, nextVisibleAtMs: message.dueAtMs }
   }
 
-  send(queue: ModelQueue, command: SendMessages): Expected {
+  send(queue: ModelQueue, command: SendMessages, halves: Halves | undefined): Expected {
     const sent: { entryIndex: number; ordinal: number; duplicate: boolean }[] = []
     const newIds: ModelId[] = []
     const fresh: number[] = []
@@ -446,8 +514,13 @@ class Model {
     const unconsumed = queue.messages.filter(({ state }) => state !== "rewindable").length
     if (unconsumed + fresh.length > queue.attributes.maxMsgHeapCount) return { refusal: "queueHeapFull" }
     const delayed = queue.messages.filter(({ state }) => state === "delayed").length
-    const newDelayed = fresh.filter((index) => (command.delaysMs[index] ?? 0) > 0).length
+    const delayOf = (index: number) => (halves === undefined ? (command.delaysMs[index] ?? 0) : 0)
+    const newDelayed = fresh.filter((index) => delayOf(index) > 0).length
     if (newDelayed > 0 && delayed + newDelayed > limits.delayedPerQueue) return { refusal: "tooManyDelayed" }
+    const halfCount = queue.messages.filter(({ state }) => state === "half").length
+    if (halves !== undefined && fresh.length > 0 && halfCount + fresh.length > limits.halvesPerQueue) {
+      return { refusal: "tooManyHalfMessages" }
+    }
     this.ids.push(...newIds)
     while (this.ids.length > limits.deduplicationIds) {
       this.ids.shift()
@@ -458,9 +531,15 @@ class Model {
       const length = command.recordLengths[index] ?? 0
       const message = this.store(queue, { entryIndex: this.index, offset, length, provenance: undefined })
       queue.totals.sent++
-      const delayMs = command.delaysMs[index] ?? 0
-      if (delayMs === 0) continue
+      const delayMs = delayOf(index)
+      if (delayMs === 0 && halves === undefined) continue
       this.takeSlot(message)
+      if (halves !== undefined) {
+        message.state = "half"
+        message.half = { ...halves, ordinal: command.ordinals[index] ?? 0, queryCount: 0 }
+        message.dueAtMs = this.nowMs + Math.max(1, halves.firstMs)
+        continue
+      }
       message.state = "delayed"
       message.dueAtMs = this.nowMs + delayMs
     }
@@ -483,14 +562,16 @@ interface Op {
 const weights: Record<string, number> = {
   send: 8,
   sendMany: 2,
+  prepare: 3,
+  confirm: 4,
   receive: 9,
-  delete: 6,
+  delete: 8,
   changeVisibility: 3,
   create: 3,
-  set: 3,
-  deleteQueue: 1,
+  set: 4,
+  deleteQueue: 2,
   clear: 1,
-  rewind: 3,
+  rewind: 6,
   unbind: 1,
   expire: 2,
   checkpoint: 2,
@@ -549,7 +630,7 @@ function mark(what: string, times = 1): void {
 
 /** Fixed, so that every run of the suite does the same; change it by hand for a longer search. */
 const SEED = 20_260_607
-const RUNS = 100
+const RUNS = 120
 
 class World {
   readonly model = new Model()
@@ -560,6 +641,10 @@ class World {
   readonly twinOutcome = emptyOutcome()
   readonly store = new Map<string, { key: Uint8Array; value: Uint8Array }>()
   readonly handles: { queueId: number; slot: number; deliveryNumber: number }[] = []
+  readonly queried: HalfQuery[] = []
+  readonly halves: { queueId: number; entryIndex: number; ordinal: number }[] = []
+  /** Of the next message of the entry. */
+  ordinal = 0
   lastDeliveryNumber = 0
   index = 0
   nowMs = 1000
@@ -578,6 +663,24 @@ class World {
         return this.send(queueId, op, op.count)
       case "sendMany":
         return this.send(queueId, op, 20 + (op.y % 30))
+      case "prepare":
+        return {
+          kind: "prepareMessages",
+          messages: this.send(queueId, op, Math.min(op.count, 2)),
+          firstQueryIntervalMs: pick([5, 10, 20, 0], op.y),
+          maxQueryCount: pick([0, 1, 2, 5], op.x >> 3),
+        }
+      case "confirm": {
+        const chosen = Array.from({ length: op.count }, (_, nth) => this.halves.at(-1 - ((op.x + nth) % 5)))
+        return {
+          kind: "confirmMessages",
+          queueId: op.y % 10 === 0 ? queueId : (chosen[0]?.queueId ?? queueId),
+          count: op.count,
+          entryIndexes: chosen.map((half) => half?.entryIndex ?? op.x),
+          ordinals: chosen.map((half) => half?.ordinal ?? 0),
+          isCommit: chosen.map((_, nth) => (op.y + nth) % 3 > 0),
+        }
+      }
       case "receive":
         return {
           kind: "receiveMessages",
@@ -587,7 +690,7 @@ class World {
         }
       case "delete":
       case "changeVisibility": {
-        const chosen = Array.from({ length: op.count }, (_, nth) => this.handles.at(-1 - ((op.x + nth) % 12)))
+        const chosen = Array.from({ length: op.count }, (_, nth) => this.handles.at(-1 - ((op.x + nth) % 5)))
         const slots = chosen.map((parts) => parts?.slot ?? op.x)
         const deliveryNumbers = chosen.map((parts) => parts?.deliveryNumber ?? op.y)
         const ofHandle = chosen[0]?.queueId ?? queueId
@@ -622,6 +725,7 @@ class World {
 
   send(queueId: number, op: Op, count: number): SendMessages {
     const each = Array.from({ length: count }, (_, nth) => nth)
+    this.ordinal += count
     return {
       kind: "sendMessages",
       queueId,
@@ -629,7 +733,7 @@ class World {
       recordOffsets: each.map((nth) => 16 + nth * 50),
       recordLengths: each.map((nth) => 24 + nth),
       bodyLengths: each.map((nth) => (op.x % 40 === 0 && nth === count - 1 ? 50 : 3)),
-      ordinals: each,
+      ordinals: each.map((nth) => this.ordinal - count + nth),
       delaysMs: each.map((nth) => (op.y % 5 === 0 && nth % 2 === 0 ? 1 + (op.x % 40) : 0)),
       clientIdWords: each.flatMap((nth) => [(op.x + nth) % 7, 0, 0, count > 4 ? 1 : 0]),
       hasClientId: each.map((nth) => (op.x + nth) % 3 === 0),
@@ -642,7 +746,9 @@ class World {
       this.nowMs += op.advanceMs
       const stampMs = op.x % 11 === 0 ? this.nowMs - 40 : this.nowMs
       this.index += 1 + (op.y % 2)
+      this.ordinal = 0
       this.machine.beginEntry(this.index, stampMs)
+      this.queried.push(...this.machine.takeQueried())
       if (this.twin !== this.machine) this.twin.beginEntry(this.index, stampMs)
       this.model.beginEntry(this.index, stampMs)
     }
@@ -657,7 +763,13 @@ class World {
       expect(visible(this.twinOutcome)).toEqual(visible(this.outcome))
     }
     check(command)
-    const { received } = this.outcome
+    const { received, sent } = this.outcome
+    if (command.kind === "prepareMessages") {
+      for (let nth = 0; nth < sent.count; nth++) {
+        const place = { entryIndex: sent.entryIndexes[nth] ?? 0, ordinal: sent.ordinals[nth] ?? 0 }
+        this.halves.push({ queueId: this.outcome.queueId, ...place })
+      }
+    }
     mark(this.outcome.refusal ?? command.kind)
     mark("duplicate", this.outcome.sent.duplicates.slice(0, this.outcome.sent.count).filter(Boolean).length)
     mark("validHandle", this.outcome.failed.filter((isFailed) => !isFailed).length)
@@ -716,6 +828,7 @@ function visible(outcome: Outcome): Expected {
       length: received.lengths[nth] ?? -1,
       enqueuedAtMs: received.enqueuedAtMs[nth] ?? -1,
       state: "inactive" as const,
+      half: undefined,
       dueAtMs: 0,
       slot: received.slots[nth] ?? -1,
       deliveryNumber: received.deliveryNumbers[nth] ?? -1,
@@ -732,7 +845,12 @@ function visible(outcome: Outcome): Expected {
 
 function expectOutcome(outcome: Outcome, expected: Expected, command: Command): void {
   const seen = visible(outcome)
-  const received = (expected.received ?? []).map((message) => ({ ...message, sequence: 0, dueAtMs: 0 }))
+  const received = (expected.received ?? []).map((message) => ({
+    ...message,
+    sequence: 0,
+    dueAtMs: 0,
+    half: undefined,
+  }))
   const whole: Expected = {
     refusal: expected.refusal,
     queueId: expected.queueId ?? 0,
@@ -776,6 +894,7 @@ function expectSameQueue(machine: QueueMachine, model: Model, queue: ModelQueue)
     activeCount: countOf("active"),
     inactiveCount: countOf("inactive"),
     delayedCount: countOf("delayed"),
+    halfCount: countOf("half"),
     rewindableCount: countOf("rewindable"),
     oldestUnconsumedAtMs: queue.messages.find(({ state }) => state !== "rewindable")?.enqueuedAtMs,
     bytes: queue.messages.reduce((sum, { length }) => sum + length, 0),
@@ -786,6 +905,7 @@ function expectSameQueue(machine: QueueMachine, model: Model, queue: ModelQueue)
       .sort(),
   })
   expect(machine.activeCount(queue.id)).toBe(countOf("active"))
+  expectSameHalves(machine, model, queue)
   // A message whose retention was cut short in this entry is not shown, although nothing has cleared it away yet.
   const { msgRetentionMs, rewindMs } = queue.attributes
   const shown = queue.messages.filter(({ enqueuedAtMs }) => enqueuedAtMs + msgRetentionMs > model.nowMs)
@@ -803,17 +923,29 @@ function expectSameQueue(machine: QueueMachine, model: Model, queue: ModelQueue)
   )
 }
 
+function expectSameHalves(machine: QueueMachine, model: Model, queue: ModelQueue): void {
+  const asked = queue.messages.filter(
+    ({ half, enqueuedAtMs }) =>
+      (half?.queryCount ?? 0) > 0 && enqueuedAtMs + queue.attributes.msgRetentionMs > model.nowMs,
+  )
+  const listed = machine.queriedHalves({ queueId: queue.id, fromSequence: 0, maxCount: 1000 })
+  expect(listed?.sequences).toEqual(asked.map(({ sequence }) => sequence))
+  expect(listed?.queryCounts).toEqual(asked.map(({ half }) => half?.queryCount))
+  expect(listed?.maxQueryCounts).toEqual(asked.map(({ half }) => half?.maxQueryCount))
+}
+
 /** Each message is in exactly one place. */
 function expectSums(machine: QueueMachine): void {
   for (const { queueId } of machine.listQueues({ searchWord: "", offset: 0, limit: 100 }).queues) {
     const status = machine.queueStatus(queueId)
     if (status === undefined) throw new Error("a listed queue has a status")
-    const { totals, activeCount, inactiveCount, delayedCount } = status
+    const { totals, activeCount, inactiveCount, delayedCount, halfCount } = status
     for (const [total, count] of Object.entries(totals)) if (count > 0) mark(total)
     expect(totals.sent + totals.movedIn).toBe(
       activeCount +
         inactiveCount +
         delayedCount +
+        halfCount +
         (totals.deleted - totals.rewound) +
         totals.expired +
         totals.deadLettered +
@@ -836,6 +968,7 @@ describe("the queue machine and the model", () => {
           world.step(op, (command) => {
             expectOutcome(world.outcome, world.model.apply(command), command)
           })
+          expect(world.queried.splice(0)).toEqual(world.model.queried.splice(0))
           expectSameState(world.machine, world.model)
           expectSums(world.machine)
         }
@@ -879,6 +1012,7 @@ test("the random commands got everywhere", () => {
     ...["messageTooLarge", "tooManyDelayed", "tooManyUnacked", "noMessage", "rewindNotEnabled", "rewindTimeInvalid"],
     ...["rewindExceedsRetention", "deadLetterQueueNotFound", "deadLetterQueueInUse", "deadLetterPolicyInvalid"],
     ...["deadLetterSourceLimit", "deadLetterReceived"],
+    ...["prepareMessages", "confirmMessages", "tooManyHalfMessages", "committed", "rolledBack", "rolledBackUnanswered"],
     ...["sent", "movedIn", "received", "deleted", "expired", "deadLettered", "cleared", "rewound"],
   ]
   expect(wanted.filter((what) => (seen.get(what) ?? 0) < 3)).toEqual([])

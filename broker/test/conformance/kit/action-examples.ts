@@ -85,6 +85,7 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
       rewindMsgNum: 0,
       rewindmsgNum: 0,
       minMsgTime: 1700000000,
+      halfMsgNum: 0,
     },
   },
   {
@@ -141,6 +142,38 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
     },
   },
   { action: "RewindQueue", params: { queueName: "orders", startConsumeTime: 1700000000 }, reply: OK },
+  {
+    action: "SendHalfMessage",
+    params: { queueName: "orders", msgBody: "half", firstQueryInterval: 5, maxQueryCount: 15 },
+    reply: { ...OK, msgId: "196608" },
+  },
+  {
+    action: "ListHalfMessage",
+    params: { queueName: "orders" },
+    reply: {
+      ...OK,
+      msgInfoList: [
+        {
+          msgId: "196608",
+          msgBody: "half",
+          enqueueTime: 1700000000,
+          firstDequeueTime: 0,
+          nextVisibleTime: 0,
+          dequeueCount: 0,
+          sequence: 4,
+          state: "half",
+          dueTime: 1700000015,
+          queryCount: 1,
+          maxQueryCount: 15,
+        },
+      ],
+    },
+  },
+  {
+    action: "ConfirmTransaction",
+    params: { queueName: "orders", msgId: "196608", decision: "commit" },
+    reply: OK,
+  },
   { action: "ClearQueue", params: { queueName: "orders" }, reply: OK },
   {
     action: "ListDeadLetterSourceQueues",
@@ -229,5 +262,17 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   ChangeMessageVisibility: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
   PeekMessage: QUEUE_ERRORS,
   ...TOPIC_ERRORS,
+  SendHalfMessage: [
+    "queueNameInvalid",
+    "queueNotFound",
+    "messageEmpty",
+    "messageTooLarge",
+    "attributeInvalid",
+    "queueHeapFull",
+    "tooManyHalfMessages",
+    "diskFull",
+  ],
+  ConfirmTransaction: [...QUEUE_ERRORS, "messageIdInvalid"],
+  ListHalfMessage: QUEUE_ERRORS,
   GetClusterStatus: [],
 }

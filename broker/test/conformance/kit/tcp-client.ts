@@ -40,6 +40,8 @@ export interface TcpReply {
   readonly msgids: readonly bigint[]
   /** Of either kind of pull. */
   readonly messages: readonly Pulled[]
+  /** What the server asks by itself (1042). */
+  readonly query: { readonly queueName: string; readonly msgId: bigint } | undefined
   readonly failures: readonly { readonly receiptHandle: bigint; readonly errCode: bigint; readonly errMsg: string }[]
 }
 
@@ -126,7 +128,8 @@ export class TcpClient {
   }
 
   async reply(seqno: bigint): Promise<TcpReply> {
-    const found = (): TcpReply | undefined => this.replies.find((reply) => reply.seqno === BigInt.asUintN(64, seqno))
+    const found = (): TcpReply | undefined =>
+      this.replies.find((reply) => reply.query === undefined && reply.seqno === BigInt.asUintN(64, seqno))
     await poll(() => found() !== undefined || this.isClosed, 20_000)
     const reply = found()
     if (reply === undefined) throw new Error("the connection was closed")
@@ -164,6 +167,10 @@ function replyOf(payload: Buffer): TcpReply {
     requestId: number(10),
     msgids: numbersIn(fields, 29),
     messages: pulled.map((bytes) => pulledOf(fieldsOf(bytes))),
+    query: piecesIn(fields, 223).map((bytes) => {
+      const parts = fieldsOf(bytes)
+      return { queueName: String(piecesIn(parts, 1)[0]), msgId: numbersIn(parts, 2)[0] ?? -1n }
+    })[0],
     failures: piecesIn(fields, 28).map((bytes) => {
       const parts = fieldsOf(bytes)
       const [receiptHandle = -1n, errCode = -1n] = [numbersIn(parts, 1)[0], numbersIn(parts, 2)[0]]

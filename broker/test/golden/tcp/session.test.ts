@@ -103,6 +103,10 @@ class RecordedService implements BrokerService {
       const { handles } = request as RequestOf<"deleteMessages">
       return { failed: handles.map(({ deliveryNumber }) => deliveryNumber !== HELLO.deliveryHandle.deliveryNumber) }
     }
+    if (name === "confirmMessages") {
+      const { decisions } = request as RequestOf<"confirmMessages">
+      return { failed: decisions.map(({ msgId }) => msgId !== HELLO.msgId) }
+    }
     const { messages } = request as RequestOf<"sendMessages"> | RequestOf<"publishMessages">
     return { msgIds: messages.length === 1 ? [HELLO.msgId] : [DEAD_LETTER.msgId, String(2n ** 63n)], duplicates: [] }
   }
@@ -143,7 +147,7 @@ test("what the node was asked is what was sent", async () => {
   // All of it in one write: replies may overtake each other, requests do not.
   socket.write(Buffer.concat(stepsOf("session.txt").map(({ sent }) => sent)))
   socket.resume()
-  await poll(() => service.asked.length === 12, 5_000)
+  await poll(() => service.asked.length === 15, 5_000)
   expect(service.asked.slice(1, 6)).toMatchObject([
     ["sendMessages", { messages: [{ delayMs: 5_000 }, { body: Buffer.from([0xff, 0]), delayMs: 5_000 }] }],
     ["receiveMessages", { maxCount: 1, pollingWaitMs: 10_000, visibilityTimeoutMs: undefined }],
