@@ -22,7 +22,7 @@ const ENOUGH = 60
 
 let cluster: LocalCluster
 let leaderId: number
-let clients: readonly GrpcClient[]
+let clients: readonly GrpcClient[] = []
 
 beforeAll(async () => {
   cluster = await LocalCluster.create()

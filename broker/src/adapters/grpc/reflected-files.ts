@@ -4,8 +4,11 @@
  */
 import { load } from "@grpc/proto-loader"
 import type { AnyDefinition, MessageTypeDefinition, PackageDefinition } from "@grpc/proto-loader"
-import { FileDescriptorProto } from "protobufjs/ext/descriptor/index.js"
+import descriptor from "protobufjs/ext/descriptor/index.js"
 import { PROTO_FILES } from "@opencmq/proto"
+
+// CommonJS without names that Node would find by itself.
+const { FileDescriptorProto } = descriptor
 
 interface FieldDescriptor {
   readonly name: string
