@@ -6,7 +6,7 @@ import { inTurn } from "./scenarios.ts"
 import type { Scenario } from "./scenarios.ts"
 
 testRounds([
-  inTurn("short-kills", ["kill-leader", "kill-follower", "kill-two", "kill-all"]),
+  inTurn("short-kills", ["publish", "kill-follower", "kill-two", "kill-all"]),
   inTurn("short-silence", ["pause-leader", "pause-follower", "cut-leader", "flapping"]),
 ])
 

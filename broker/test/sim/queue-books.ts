@@ -4,7 +4,7 @@
  */
 import type { QueueAttributes, QueueId } from "../../src/core/queue/command.ts"
 import type { LogIndex } from "../../src/ports.ts"
-import type { SubscriptionModel } from "./subscription-model.ts"
+import type { PublishedMessage, SubscriptionModel } from "./subscription-model.ts"
 
 export interface Lease {
   readonly delivery: Delivery
@@ -55,17 +55,6 @@ export interface QueueLife {
   /** Published messages that were put into it, and the greatest number that was received. */
   publishedCount: number
   newestTaken: number
-}
-
-/** A message that was published; it has a `MessageLife` in each queue that it is put into. */
-export interface PublishedMessage {
-  readonly entryIndex: LogIndex
-  readonly ordinal: number
-  /** Of its record within the entry. */
-  readonly offset: number
-  readonly record: Uint8Array
-  readonly tags: readonly string[]
-  readonly routingKey: string
 }
 
 export interface TopicLife {

@@ -3,7 +3,18 @@
  * for it, when they are tried again, when they are lost. It knows neither the machine's indexes nor its chunks nor heaps.
  */
 import type { Endpoint, FilterType, NotifyStrategy, SubscriptionAttributes } from "../../src/core/queue/command.ts"
-import type { PublishedMessage } from "./queue-books.ts"
+import type { LogIndex } from "../../src/ports.ts"
+
+/** A message that was published; it has a `MessageLife` in each queue that it is put into. */
+export interface PublishedMessage {
+  readonly entryIndex: LogIndex
+  readonly ordinal: number
+  /** Of its record within the entry. */
+  readonly offset: number
+  readonly record: Uint8Array
+  readonly tags: readonly string[]
+  readonly routingKey: string
+}
 
 /** A message and what became of it for one subscription. */
 export interface Place {
