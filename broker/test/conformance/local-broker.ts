@@ -198,6 +198,7 @@ export class LocalBroker implements BrokerService {
       access: this.#topicAccess(),
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
+      pushTransport: {},
     })
     const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
