@@ -141,7 +141,12 @@ export class BrokerNode implements BrokerService {
     this.#metrics = new NodeMetrics(parts.metrics)
     this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
     const send = this.link.send.bind(this.link)
-    this.leader = new LeaderService({ replica, clock, metrics: this.#metrics, sendRefusal: () => this.#sendRefusal() })
+    this.leader = new LeaderService({
+      ...parts,
+      replica,
+      metrics: this.#metrics,
+      sendRefusal: () => this.#sendRefusal(),
+    })
     this.pusher = pusherOf(replica, parts.pushTransport)
     this.router = new RequestRouter({
       nodeId: options.nodeId,

@@ -9,7 +9,7 @@ import type { QueueId } from "../core/queue/command.ts"
 import type { ReceivedMessages } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
-import type { Clock } from "../ports.ts"
+import type { Clock, PushTransport } from "../ports.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
@@ -26,6 +26,7 @@ export interface LeaderServiceParts {
   readonly metrics: NodeMetrics
   /** Sends are refused while true (disk or memory is short); receives and deletes go on. */
   readonly sendRefusal: () => ErrorName | undefined
+  readonly pushTransport: PushTransport
 }
 
 /** Use cases that the leader does; `clusterStatus` is every node's own. */
@@ -105,7 +106,7 @@ export class LeaderService {
     this.#metrics = parts.metrics
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
-    this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
+    this.#topics = new TopicService({ ...parts, access: this.#access })
     this.#transactions = new TransactionService({
       access: this.#access,
       metrics: parts.metrics,

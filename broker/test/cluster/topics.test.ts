@@ -51,6 +51,13 @@ test("every topic and subscription action of a foreign client works against a fo
   expect(metrics).toContain(`opencmq_subscription_backlog_messages${labels} 0\n`)
   // The green one.
   expect(metrics).toContain("opencmq_subscription_filtered_total 1\n")
+  const forbidden = { ...topic, subscriptionName: "metadata", protocol: "http" }
+  for (const address of ["http://169.254.169.254/latest", "http://0xa000001/", "http://example.com:22/"]) {
+    expect(await client.call("Subscribe", { ...forbidden, endpoint: address })).toMatchObject({
+      code: 4000,
+      message: "(10630)illegal endpoint",
+    })
+  }
   await client.ok("Unsubscribe", subscription)
   await client.ok("DeleteTopic", topic)
   expect(await client.call("PublishMessage", { ...topic, msgBody: "x" })).toMatchObject({ code: 4440 })

@@ -204,6 +204,7 @@ export class LocalBroker implements BrokerService {
       access: this.#topicAccess(),
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
+      pushTransport: {},
     })
     return this.#adapted(handlers)
   }

@@ -44,3 +44,24 @@ test("a push that fails is counted under its reason", async () => {
   expect(await push("http://127.0.0.1:1024/")).toBe("failed")
   expect(counted).toEqual(["forbidden", "unresolved", "endpoint", "closed"].map((why) => `pushFailures ${why} 1`))
 })
+
+test.each([
+  ["http://10.0.0.1/hook", "endpointIllegal"],
+  ["http://[::ffff:169.254.169.254]/", "endpointIllegal"],
+  ["http://2130706434/", "endpointIllegal"],
+  ["http://example.com:25/", "endpointIllegal"],
+  ["http://user@example.com/", "endpointIllegal"],
+  ["ftp://example.com/", "endpointInvalid"],
+  ["http://exam ple.com/", "endpointHasBlanks"],
+  ["http://127.0.0.1:7070/", undefined],
+  ["http://8.8.8.8/", undefined],
+  ["http://name.that.is.resolved.later.example/", undefined],
+])("a subscription with %s is answered at once: %s", async (url, refusal) => {
+  const allowed = readAllowList(["127.0.0.1"])
+  if (!allowed.ok) throw new Error(allowed.problem)
+  const client = new PushClient(new NodeTimers(), { allowList: allowed.value, resolveHost: () => Promise.resolve([]) })
+  const metrics = { counter: () => ({ add: () => undefined }) }
+  const transport = new HttpPushTransport({ client, clock: new SystemClock(), logger, metrics, signingKeys: [] })
+  expect(transport.refuseEndpoint(url)).toBe(refusal)
+  await transport.close()
+})

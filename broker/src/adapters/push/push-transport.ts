@@ -1,5 +1,5 @@
 /** The push client as the node knows it: one message to one address, and what became of it. */
-import type { Clock, Logger, OutgoingPush, PushResult, PushTransport } from "../../ports.ts"
+import type { Clock, EndpointRefusal, Logger, OutgoingPush, PushResult, PushTransport } from "../../ports.ts"
 import type { Metrics } from "../../node/metrics.ts"
 import { readEndpoint } from "./endpoint.ts"
 import { PushClient } from "./push-client.ts"
@@ -28,6 +28,13 @@ export class HttpPushTransport implements PushTransport {
 
   push(push: OutgoingPush, done: (result: PushResult) => void): void {
     void this.#send(push).then(done)
+  }
+
+  /** Whether a subscription may name this address; without asking the DNS (`judgeEndpoint`). */
+  refuseEndpoint(url: string): EndpointRefusal | undefined {
+    const endpoint = readEndpoint(url)
+    if (!endpoint.ok) return endpoint.error as EndpointRefusal
+    return this.#parts.client.mayTake(endpoint.value) ? undefined : "endpointIllegal"
   }
 
   /** Ends what is under way. */
