@@ -24,6 +24,12 @@ test("the SDK needs no package but our own, and keeps within its size budget", a
   expect(bytes).toBeGreaterThan(10_000)
 })
 
+test("the gRPC transport brings @grpc/grpc-js, and nothing else", async () => {
+  const { bytes, budgetBytes, foreign } = await tool.weighSdk("client-sdk/src/grpc.ts")
+  expect(foreign).toEqual(["@grpc/grpc-js"])
+  expect(bytes).toBeLessThanOrEqual(budgetBytes)
+})
+
 test.for(Object.entries(manifest.exports))(
   "%s has sources, and both module systems beside each other",
   ([, target]) => {

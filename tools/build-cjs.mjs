@@ -1,7 +1,7 @@
 // Makes the CommonJS half of the published packages (ADR 0027): `node tools/build-cjs.mjs`, and before `npm pack`.
-// The ESM half is what tsc writes into dist/. From it one file is bundled for `require`, and its declarations are copied:
-// the same text means CommonJS when the nearest package.json says so. Packages it depends on stay packages.
-import { build } from "esbuild"
+// The ESM half is what tsc writes into dist/. Each of its files is rewritten for `require`, its declarations are copied: the
+// same text means CommonJS when the nearest package.json says so.
+import { transform } from "esbuild"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -20,46 +20,29 @@ const META_URL = 'const importMetaUrl = require("node:url").pathToFileURL(__file
  */
 export async function buildCjs(name, out = join(root, name, "dist/cjs")) {
   const dist = join(root, name, "dist")
-  const { exports } = JSON.parse(readFileSync(join(root, name, "package.json"), "utf8"))
-  const entryPoints = Object.values(exports).flatMap((target) => target.import?.default ?? [])
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
-  await build({
-    entryPoints: entryPoints.map((path) => join(root, name, path)),
-    outbase: dist,
-    outdir: out,
-    bundle: true,
-    // What several entries share exists once, or there would be two classes CmqError.
-    plugins: [sharedEntry(name)],
-    packages: "external",
-    platform: "node",
-    target: "node20.15",
-    format: "cjs",
-    define: { "import.meta.url": "importMetaUrl" },
-    banner: { js: META_URL },
-    logLevel: "warning",
-  })
-  for (const path of readdirSync(dist, { recursive: true })) {
-    if (path.endsWith(".d.ts") && !path.startsWith("cjs")) {
-      mkdirSync(dirname(join(out, path)), { recursive: true })
-      copyFileSync(join(dist, path), join(out, path))
-    }
+  const paths = readdirSync(dist, { recursive: true }).filter((path) => !/^(cjs|api)[\\/]/.test(path))
+  for (const path of paths) {
+    const from = join(dist, path)
+    const to = join(out, path)
+    mkdirSync(dirname(to), { recursive: true })
+    if (path.endsWith(".d.ts")) copyFileSync(from, to)
+    else if (path.endsWith(".js")) writeFileSync(to, await asCommonJs(readFileSync(from, "utf8")))
   }
   writeFileSync(join(out, "package.json"), '{ "type": "commonjs" }\n')
 }
 
-/** An entry that imports the main one asks for the file beside it instead of a copy of its own. */
-function sharedEntry(name) {
-  const main = join(root, name, "dist/index.js")
-  return {
-    name: "shared-entry",
-    setup(bundler) {
-      bundler.onResolve({ filter: /\/index\.js$/ }, ({ path, importer, resolveDir }) => {
-        if (importer === "" || join(resolveDir, path) !== main) return undefined
-        return { path: "../index.js", external: true }
-      })
-    },
-  }
+/** File by file, not in one bundle: entries that share a file must share its classes. */
+async function asCommonJs(source) {
+  const { code } = await transform(source, {
+    format: "cjs",
+    platform: "node",
+    target: "node20.15",
+    define: { "import.meta.url": "importMetaUrl" },
+    ...(source.includes("import.meta.url") && { banner: META_URL }),
+  })
+  return code.replace(/\n\/\/# sourceMappingURL=.*\n?$/, "\n")
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -14,7 +14,8 @@ const folder = mkdtempSync(join(tmpdir(), "opencmq-publishable-"))
 
 /** What a user writes first, in both module systems. It connects to nobody. */
 const BODY = `
-const account: Account = new Account({ endpoints: ["http://127.0.0.1:7070"], secretId: "id", secretKey: "key" })
+const transport = new GrpcTransport({ connectTimeoutMs: 100 })
+const account: Account = new Account({ endpoints: ["http://127.0.0.1:1"], secretId: "id", secretKey: "key", transport })
 const queue: Queue = account.queue("orders")
 const attributes: QueueAttributes = { visibilityTimeoutSeconds: 60 }
 async function use(signal: AbortSignal): Promise<void> {
@@ -29,15 +30,28 @@ try {
   const name: CmqErrorName = thrown.name
   console.log(name, typeof use)
 }
-account.close()
+// Both entries must mean the same classes, or nobody would recognise the other's errors.
+const stamp = { credentials: { secretId: "id", secretKey: "key", signatureMethod: "HmacSHA256" }, timestampSeconds: 1, nonce: "1" } as const
+const { signal } = new AbortController()
+transport
+  .attempt({ ...stamp, endpoint: "http://127.0.0.1:1", action: "ReceiveMessage", parameters: [["queueName", "a"]], signal })
+  .catch((thrown: unknown) => {
+    console.log(thrown instanceof TransportError && thrown.outcome)
+  })
+  .finally(() => {
+    account.close()
+  })
 `
 const CONSUMERS = {
-  "consumer.mts": `import { Account, CmqError } from "@opencmq/client-sdk"
+  "consumer.mts": `import { Account, CmqError, TransportError } from "@opencmq/client-sdk"
+import { GrpcTransport } from "@opencmq/client-sdk/grpc"
 import type { CmqErrorName, Queue, QueueAttributes } from "@opencmq/client-sdk"
 ${BODY}`,
   "consumer.cts": `import sdk = require("@opencmq/client-sdk")
 import type { CmqErrorName, QueueAttributes } from "@opencmq/client-sdk"
-const { Account, CmqError } = sdk
+import grpc = require("@opencmq/client-sdk/grpc")
+const { Account, CmqError, TransportError } = sdk
+const { GrpcTransport } = grpc
 type Account = sdk.Account
 type Queue = sdk.Queue
 ${BODY}`,
@@ -88,7 +102,7 @@ function packedList(text) {
 function compileAndRun() {
   for (const [name, text] of Object.entries(CONSUMERS)) writeFileSync(join(folder, name), text)
   mkdirSync(join(folder, "node_modules/@types"), { recursive: true })
-  for (const name of ["@types/node", "undici-types"])
+  for (const name of ["@types/node", "undici-types", "@grpc"])
     symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name))
   writeFileSync(join(folder, "package.json"), "{}\n")
   for (const module of ["node16", "nodenext"]) {
@@ -97,7 +111,7 @@ function compileAndRun() {
   }
   for (const file of ["consumer.mjs", "consumer.cjs"]) {
     const { stdout } = run(file, [process.execPath, file], folder)
-    if (stdout !== "argumentInvalid function\n") stop(`${file} printed ${stdout}`)
+    if (stdout !== "argumentInvalid function\nnotApplied\n") stop(`${file} printed ${stdout}`)
     say(`${file} ran`)
   }
 }

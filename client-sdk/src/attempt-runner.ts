@@ -3,6 +3,7 @@
  * data. It never repeats anything; `caller.ts` decides that.
  */
 import { randomFillSync } from "node:crypto"
+import { LIMITS } from "@opencmq/proto"
 import type { ActionName } from "@opencmq/proto"
 import { AbortError, onAbort } from "./abort.ts"
 import type { Clock } from "./clock.ts"
@@ -10,16 +11,26 @@ import { refusalFields } from "./cmq-error.ts"
 import type { CmqErrorFields } from "./cmq-error.ts"
 import type { EndpointPool } from "./endpoint-pool.ts"
 import type { EndpointWatch } from "./endpoint-watch.ts"
+import type { PreparedMessage } from "./prepared-message.ts"
 import { textOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
 import { TransportError } from "./transport.ts"
-import type { AttemptReply, Credentials, Parameter, Transport } from "./transport.ts"
+import type {
+  AttemptReply,
+  Credentials,
+  MessageStream,
+  MessageStreamOrder,
+  Parameter,
+  Stamp,
+  Transport,
+} from "./transport.ts"
 
 /** What an attempt is asked to do. */
 export type AttemptOrder = Readonly<{
   endpoint: string
   action: ActionName
   parameters: readonly Parameter[]
+  messages?: readonly PreparedMessage[]
   /** Milliseconds. */
   timeoutMs: number
   /** The call's deadline leaves less than a request's full time: running out of it says nothing about the endpoint. */
@@ -38,6 +49,13 @@ export type AttemptResult =
       serverUnixMs: number | undefined
       retryAfterMs: number | undefined
     }>
+
+/** What a stream of messages is asked to do. */
+export type StreamOrder = Pick<MessageStreamOrder, "queueName" | "visibilityTimeoutSeconds" | "onMessages"> &
+  Readonly<{
+    /** Called once; undefined = as it was asked for. */
+    onEnd: (error: CmqErrorFields | undefined) => void
+  }>
 
 /** What the runner works with. */
 export type AttemptRunnerOptions = Readonly<{
@@ -74,7 +92,7 @@ export class AttemptRunner {
 
   /** @throws AbortError when the order's signal is aborted, and nothing else. */
   async run(order: AttemptOrder): Promise<AttemptResult> {
-    const { clock, transport, credentials, watch } = this.#options
+    const { clock, transport, watch } = this.#options
     const controller = new AbortController()
     let endReason: EndReason | undefined
     const end = (reason: EndReason): void => {
@@ -94,12 +112,10 @@ export class AttemptRunner {
     let hasAnswered = false
     try {
       const reply = await transport.attempt({
-        endpoint: order.endpoint,
         action: order.action,
         parameters: order.parameters,
-        credentials,
-        timestampSeconds: Math.floor((clock.unixMs() + this.#clockOffsetMs) / 1_000),
-        nonce: newNonce(),
+        ...(order.messages !== undefined && { messages: order.messages }),
+        ...this.#stamp(order.endpoint),
         signal: controller.signal,
       })
       hasAnswered = true
@@ -116,6 +132,61 @@ export class AttemptRunner {
       removeAbortListener()
       leaveWatch(hasAnswered)
     }
+  }
+
+  /** Whether `openStream` may be called. */
+  get hasStreams(): boolean {
+    return this.#options.transport.openStream !== undefined
+  }
+
+  /** Messages that one BatchSendMessage takes. */
+  get sendBatchCountMax(): number {
+    return this.#options.transport.sendBatchCountMax ?? LIMITS.batchCount.max
+  }
+
+  /** Opens one stream of messages; it is ended from here when its endpoint falls silent or the account is closed. */
+  openStream(endpoint: string, order: StreamOrder): MessageStream {
+    const { transport, watch } = this.#options
+    let endReason: EndReason | undefined
+    const end = (reason: EndReason): void => {
+      endReason ??= reason
+      stream?.cancel()
+    }
+    this.#underWay.add(end)
+    const leaveWatch = watch.enter(endpoint, () => {
+      end("silent")
+    })
+    const stream = transport.openStream?.({
+      ...this.#stamp(endpoint),
+      ...order,
+      onEnd: (ended) => {
+        this.#underWay.delete(end)
+        leaveWatch(false)
+        order.onEnd(ended === undefined ? undefined : this.#streamError(endpoint, ended, endReason))
+      },
+    })
+    if (stream === undefined) throw new Error("this transport has no streams")
+    return stream
+  }
+
+  #streamError(
+    endpoint: string,
+    ended: AttemptReply | TransportError,
+    endReason: EndReason | undefined,
+  ): CmqErrorFields | undefined {
+    if (!(ended instanceof TransportError)) {
+      const result = this.#read(endpoint, ended)
+      return result.ok ? undefined : result.error
+    }
+    if (endReason !== "closed") this.#options.pool.failed(endpoint)
+    const result = failedResult(ended, { action: "ReceiveMessage", endpoint, timeoutMs: 0 }, endReason)
+    return result.ok ? undefined : result.error
+  }
+
+  #stamp(endpoint: string): Stamp {
+    const { clock, credentials } = this.#options
+    const timestampSeconds = Math.floor((clock.unixMs() + this.#clockOffsetMs) / 1_000)
+    return { endpoint, credentials, timestampSeconds, nonce: newNonce() }
   }
 
   #read(endpoint: string, reply: AttemptReply): AttemptResult {
@@ -150,7 +221,11 @@ function transportError(thrown: unknown): TransportError {
   })
 }
 
-function failedResult(thrown: unknown, order: AttemptOrder, endReason: EndReason | undefined): AttemptResult {
+function failedResult(
+  thrown: unknown,
+  order: Pick<AttemptOrder, "action" | "endpoint" | "timeoutMs">,
+  endReason: EndReason | undefined,
+): AttemptResult {
   const error = transportError(thrown)
   const { outcome, retryAfterMs } = error
   const noReply = { ok: false, fields: undefined, serverUnixMs: undefined, retryAfterMs } as const

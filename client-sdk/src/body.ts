@@ -8,18 +8,11 @@ import { isUtf8 } from "node:buffer"
 import type { MessageAttribute } from "@opencmq/proto"
 import { typeError } from "./argument-check.ts"
 import { argumentInvalid } from "./cmq-error.ts"
+import type { WireBody } from "./prepared-message.ts"
 import { listOf } from "./reply-fields.ts"
 
 /** Attributes of a message: text or bytes by name. Limits: the rows `attribute…` of the limits table. */
 export type MessageAttributes = Readonly<Record<string, string | Uint8Array>> | ReadonlyMap<string, string | Uint8Array>
-
-/** What is sent of a message. */
-export type WireBody = Readonly<{
-  text: string
-  /** Size of the body as the broker counts it, bytes of UTF-8. */
-  bytes: number
-  attributes: readonly MessageAttribute[]
-}>
 
 /** Marks a body that is base64 of something that is not text. */
 export const BODY_ENCODING_ATTRIBUTE = "opencmq.body-encoding"
@@ -78,14 +71,17 @@ export type ReadBody = Readonly<{
 /**
  * Reads a body and the attribute list of a reply. Attributes that make no sense are left out: a reply is not refused
  * for them.
+ *
+ * @param encoding - `msgBodyEncoding` of the reply: `base64` when bytes were sent that are no text, by whatever client.
  */
-export function decodeBody(text: string, attributeList: unknown): ReadBody {
+export function decodeBody(text: string, attributeList: unknown, encoding?: unknown): ReadBody {
   const attributes = new Map<string, string | Uint8Array>()
   for (const { name, type, value } of listOf(attributeList)) {
     if (typeof name !== "string" || typeof value !== "string") continue
     attributes.set(name, type === "binary" ? new Uint8Array(Buffer.from(value, BASE64)) : value)
   }
-  if (attributes.get(BODY_ENCODING_ATTRIBUTE) !== BASE64) return { text, bytes: undefined, attributes }
+  const isMarked = encoding === BASE64 || attributes.get(BODY_ENCODING_ATTRIBUTE) === BASE64
+  if (!isMarked) return { text, bytes: undefined, attributes }
   attributes.delete(BODY_ENCODING_ATTRIBUTE)
   return { text, bytes: new Uint8Array(Buffer.from(text, BASE64)), attributes }
 }

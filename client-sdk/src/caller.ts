@@ -9,15 +9,16 @@
 import { actionRow } from "@opencmq/proto"
 import type { ActionName } from "@opencmq/proto"
 import { AbortError, pause } from "./abort.ts"
-import type { AttemptResult, AttemptRunner } from "./attempt-runner.ts"
+import type { AttemptResult, AttemptRunner, StreamOrder } from "./attempt-runner.ts"
 import type { Clock } from "./clock.ts"
 import { CmqError } from "./cmq-error.ts"
 import type { CmqErrorFields, CmqErrorName, GaveUpBecause } from "./cmq-error.ts"
 import type { EndpointPool } from "./endpoint-pool.ts"
+import type { PreparedMessage } from "./prepared-message.ts"
 import type { Fields } from "./reply-fields.ts"
 import { RetryBudget, fullJitterMs, verdictOf } from "./retry-policy.ts"
 import type { RetrySettings } from "./retry-policy.ts"
-import type { Parameter } from "./transport.ts"
+import type { MessageStream, Parameter } from "./transport.ts"
 
 /** What every call of the SDK accepts. */
 export type CallOptions = Readonly<{
@@ -31,6 +32,8 @@ export type CallOptions = Readonly<{
 export type Call = Readonly<{
   action: ActionName
   parameters: readonly Parameter[]
+  /** Those of a send: see `AttemptRequest`. */
+  messages?: readonly PreparedMessage[]
   options: CallOptions | undefined
   /** True for a send, whose client message id makes it repeatable. Else the action table decides. */
   isRepeatable?: boolean
@@ -105,6 +108,27 @@ export class Caller {
     return this.#budget.left
   }
 
+  /** Messages that one BatchSendMessage of a sender takes. */
+  get sendBatchCountMax(): number {
+    return this.#options.runner.sendBatchCountMax
+  }
+
+  /** Whether consumers are fed by streams. */
+  get hasStreams(): boolean {
+    return this.#options.runner.hasStreams
+  }
+
+  /**
+   * Opens a stream at the endpoint that is best now. One attempt: whoever reads it opens the next when it ended, after a
+   * pause; by then an endpoint that failed is put aside.
+   */
+  openStream(order: StreamOrder): MessageStream {
+    const { pool, runner } = this.#options
+    const endpoint = pool.pick(new Set())
+    if (endpoint === undefined) throw new Error("an endpoint pool is never empty")
+    return runner.openStream(endpoint, order)
+  }
+
   /** Ends calls under way and refuses new ones with `closed`. */
   close(): void {
     this.#isClosed = true
@@ -172,6 +196,7 @@ export class Caller {
         endpoint,
         action: call.action,
         parameters: call.parameters,
+        ...(call.messages !== undefined && { messages: call.messages }),
         timeoutMs: Math.max(0, Math.min(leftMs, fullMs)),
         isCutShort: leftMs < fullMs,
         signal: call.options?.signal,

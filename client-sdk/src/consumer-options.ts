@@ -5,7 +5,7 @@ import { LIMITS } from "@opencmq/proto"
 import { checkOptions, checkRange } from "./argument-check.ts"
 import type { Clock } from "./clock.ts"
 import type { Message } from "./message.ts"
-import type { Poll } from "./message-feed.ts"
+import type { OpenStream, Poll } from "./message-feed.ts"
 
 /** What a consumer was doing when something went wrong. */
 export type ConsumerErrorContext = Readonly<{
@@ -37,7 +37,12 @@ export type FetchOptions = Readonly<{
 }>
 
 /** What consuming works with. */
-export type ConsumerTools = Readonly<{ clock: Clock; random: () => number; poll: Poll }>
+export type ConsumerTools = Readonly<{
+  clock: Clock
+  random: () => number
+  poll: Poll
+  openStream: OpenStream | undefined
+}>
 
 /** Filled in. */
 export type FetchSettings = Readonly<{

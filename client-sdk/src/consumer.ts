@@ -16,9 +16,10 @@ import type { ConsumerErrorContext, ConsumerTools, FetchOptions, FetchSettings }
 import { ErrorReporter } from "./error-reporter.ts"
 import { Lease } from "./lease.ts"
 import type { Message } from "./message.ts"
-import { MessageFeed } from "./message-feed.ts"
+import type { Feed } from "./message-feed.ts"
 import { backoffSeconds, checkRetryDelay, wholeDelaySeconds } from "./redelivery-delay.ts"
 import type { RetryDelay } from "./redelivery-delay.ts"
+import { openFeed } from "./stream-feed.ts"
 
 /** Options of a consumer. */
 export type ConsumerOptions = FetchOptions &
@@ -92,7 +93,7 @@ export class Consumer {
   readonly #order: ConsumerOrder
   readonly #settings: FetchSettings
   readonly #reporter: ErrorReporter
-  readonly #feed: MessageFeed
+  readonly #feed: Feed
   readonly #concurrency: number
   readonly #counters = { received: 0, deleted: 0, retried: 0, lost: 0, undecided: 0, extended: 0 }
   /** Fetched and not begun, oldest first. */
@@ -120,7 +121,7 @@ export class Consumer {
     this.#order = order
     this.#reporter = new ErrorReporter(options.onError, tools.clock)
     this.#concurrency = concurrency
-    this.#feed = new MessageFeed({
+    this.#feed = openFeed({
       ...tools,
       ...this.#settings,
       maxPolls: Math.min(POLLS_MAX, Math.ceil(capacity / POLL_COUNT)),

@@ -30,9 +30,11 @@ export { Message } from "./message.ts"
 export type { DeadLetter, MessageView, Settlement } from "./message.ts"
 export type { ConsumeOptions } from "./message-iterator.ts"
 export type { PublishBatchOptions, PublishLabels, PublishOptions } from "./publish.ts"
+export type { PreparedMessage, WireBody } from "./prepared-message.ts"
 export { Queue } from "./queue.ts"
 export type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 export type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
+export type { Fields } from "./reply-fields.ts"
 export type { RetryDelay } from "./redelivery-delay.ts"
 export type { RetryOptions } from "./retry-policy.ts"
 export type { OutgoingMessage, OutgoingOptions, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
@@ -55,7 +57,10 @@ export type {
   AttemptReply,
   AttemptRequest,
   Credentials,
+  MessageStream,
+  MessageStreamOrder,
   Parameter,
+  Stamp,
   Transport,
   TransportErrorFields,
 } from "./transport.ts"

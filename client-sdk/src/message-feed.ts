@@ -9,15 +9,36 @@ import { CmqError } from "./cmq-error.ts"
 import type { Message } from "./message.ts"
 import type { ReceiveBatchOptions } from "./receive.ts"
 import { fullJitterMs } from "./retry-policy.ts"
+import type { MessageStream } from "./transport.ts"
 
 /** One long poll. */
 export type Poll = (options: ReceiveBatchOptions) => Promise<readonly Message[]>
+
+/** Opens a stream of messages; see `AttemptRunner.openStream`. */
+export type OpenStream = (
+  order: Readonly<{
+    visibilityTimeoutSeconds: number
+    onMessages: (messages: readonly Message[]) => void
+    /** Undefined = as it was asked for. */
+    onEnd: (error: CmqError | undefined) => void
+  }>,
+) => MessageStream
+
+/** What feeds a consumer: polls, or a stream. */
+export interface Feed {
+  /** Fetches if more is wanted than is under way already. To be called whenever more is wanted. */
+  fetch(): void
+  /** Ends it, on the broker too. Resolves when nothing more can come. */
+  stop(): Promise<void>
+}
 
 /** What a feed works with. */
 export type MessageFeedOptions = Readonly<{
   clock: Clock
   random: () => number
   poll: Poll
+  /** Undefined = the transport has none; then it is polled. */
+  openStream: OpenStream | undefined
   waitSeconds: number
   visibilityTimeoutSeconds: number
   /** Polls under way at once, at most. */
@@ -29,11 +50,11 @@ export type MessageFeedOptions = Readonly<{
   onError: (error: CmqError) => void
 }>
 
-/** Pauses between polls that fail. */
-const BACKOFF = { baseDelayMs: 100, maxDelayMs: 20_000 } as const
+/** Pauses between polls, or streams, that fail. */
+export const FEED_BACKOFF = { baseDelayMs: 100, maxDelayMs: 20_000 } as const
 
 /** Fetches messages for a consumer. */
-export class MessageFeed {
+export class MessageFeed implements Feed {
   readonly #options: MessageFeedOptions
   readonly #stopping = new AbortController()
   readonly #polls = new Set<Promise<void>>()
@@ -88,7 +109,7 @@ export class MessageFeed {
   async #pauseAfter(error: CmqError): Promise<void> {
     const { clock, random, onError } = this.#options
     this.#allowedPolls = 1
-    const delayMs = fullJitterMs(BACKOFF, this.#failuresInARow, random())
+    const delayMs = fullJitterMs(FEED_BACKOFF, this.#failuresInARow, random())
     this.#failuresInARow += 1
     this.#isPausing = true
     onError(error)

@@ -9,7 +9,8 @@ import type { ConsumerErrorContext, ConsumerTools, FetchOptions, FetchSettings }
 import { ErrorReporter } from "./error-reporter.ts"
 import { Lease } from "./lease.ts"
 import type { Message } from "./message.ts"
-import { MessageFeed } from "./message-feed.ts"
+import type { Feed } from "./message-feed.ts"
+import { openFeed } from "./stream-feed.ts"
 
 /** Options of `Queue.consume`. */
 export type ConsumeOptions = FetchOptions &
@@ -36,7 +37,7 @@ export class MessageIterator implements AsyncIterableIterator<Message, undefined
   readonly #tools: ConsumerTools
   readonly #settings: FetchSettings
   readonly #concurrency: number
-  readonly #feed: MessageFeed
+  readonly #feed: Feed
   /** Fetched, not handed out, oldest first. */
   readonly #waiting: Lease[] = []
   /** Handed out, not settled, oldest first. */
@@ -53,7 +54,7 @@ export class MessageIterator implements AsyncIterableIterator<Message, undefined
     this.#tools = tools
     this.#reporter = new ErrorReporter(options.onError, tools.clock)
     this.#concurrency = concurrency
-    this.#feed = new MessageFeed({
+    this.#feed = openFeed({
       ...tools,
       ...this.#settings,
       maxPolls: Math.ceil(concurrency / POLL_COUNT),

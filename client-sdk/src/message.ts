@@ -196,7 +196,11 @@ export function readPeeked(fields: Fields): MessageView {
 function readView(
   fields: Fields,
 ): Omit<MessageView, "body" | "bytes"> & { text: string; binary: Uint8Array | undefined } {
-  const { text, bytes, attributes } = decodeBody(textOf(fields["msgBody"]), fields["attributes"])
+  const { text, bytes, attributes } = decodeBody(
+    textOf(fields["msgBody"]),
+    fields["attributes"],
+    fields["msgBodyEncoding"],
+  )
   return {
     msgId: textOf(fields["msgId"]),
     text,

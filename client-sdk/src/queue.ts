@@ -17,7 +17,7 @@ import { releaseLease } from "./message.ts"
 import type { Message, MessageActions } from "./message.ts"
 import { attributeParametersOf, readQueueStatus } from "./queue-attributes.ts"
 import type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
-import { peekMessages, receiveMessage, receiveMessages } from "./receive.ts"
+import { openMessageStream, peekMessages, receiveMessage, receiveMessages } from "./receive.ts"
 import type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
 import type { Fields } from "./reply-fields.ts"
 import { asOutgoing, prepareMessage, sendMessage, sendMessages } from "./send.ts"
@@ -232,6 +232,7 @@ export class Queue {
       // The consumer's loop has its own pauses; a call inside it only fails over.
       poll: (options: ReceiveBatchOptions) =>
         receiveMessages(caller, { queueName: name, actions, options, maxRetries: 0 }),
+      openStream: caller.hasStreams ? openMessageStream(caller, { queueName: name, actions }) : undefined,
     }
   }
 

@@ -4,9 +4,11 @@
  */
 import { LIMITS } from "@opencmq/proto"
 import type { CallOptions, Caller } from "./caller.ts"
+import { CmqError } from "./cmq-error.ts"
 import { Message, readPeeked } from "./message.ts"
 import type { MessageActions, MessageView } from "./message.ts"
 import type { CmqErrorName } from "./cmq-error.ts"
+import type { OpenStream } from "./message-feed.ts"
 import { listOf } from "./reply-fields.ts"
 import type { Parameter } from "./transport.ts"
 
@@ -86,6 +88,24 @@ export async function receiveMessages(
   })
   if (reply.refusal !== undefined) return []
   return listOf(reply.fields["msgInfoList"]).map((fields) => new Message(fields, order.actions))
+}
+
+/** What opens streams of a queue's messages. */
+export function openMessageStream(
+  caller: Caller,
+  order: Readonly<{ queueName: string; actions: MessageActions }>,
+): OpenStream {
+  return ({ visibilityTimeoutSeconds, onMessages, onEnd }) =>
+    caller.openStream({
+      queueName: order.queueName,
+      visibilityTimeoutSeconds,
+      onMessages: (list) => {
+        onMessages(list.map((fields) => new Message(fields, order.actions)))
+      },
+      onEnd: (error) => {
+        onEnd(error === undefined ? undefined : new CmqError(error))
+      },
+    })
 }
 
 /** PeekMessage: changes nothing, an OpenCMQ extension. */

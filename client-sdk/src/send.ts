@@ -8,9 +8,10 @@ import { randomBytes } from "node:crypto"
 import { LIMITS, attributeParameters, formatAttributes } from "@opencmq/proto"
 import { checkOptions } from "./argument-check.ts"
 import { encodeBody } from "./body.ts"
-import type { MessageAttributes, WireBody } from "./body.ts"
+import type { MessageAttributes } from "./body.ts"
 import type { Call, CallOptions, Caller } from "./caller.ts"
 import { argumentInvalid } from "./cmq-error.ts"
+import type { PreparedMessage } from "./prepared-message.ts"
 import { listOf, textOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
 import type { Parameter } from "./transport.ts"
@@ -46,9 +47,6 @@ export type SendResult = Readonly<{
   duplicate: boolean
 }>
 
-/** A message ready to travel. */
-export type PreparedMessage = WireBody & Readonly<{ clientMessageId: string; delaySeconds: number }>
-
 /** A message of a batch that may be given as its body alone. @throws TypeError for what is neither. */
 export function asOutgoing(message: string | Uint8Array | OutgoingMessage): OutgoingMessage {
   if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
@@ -81,6 +79,7 @@ export async function sendMessage(
       ["clientMessageId", message.clientMessageId],
       ...attributeParameters(message.attributes),
     ],
+    messages: [message],
     options: order.options,
     isRepeatable: true,
   })
@@ -90,14 +89,14 @@ export async function sendMessage(
 /**
  * BatchSendMessage: all messages are stored, or none; they share the delay of the first.
  *
- * @throws CmqError `argumentInvalid` unless there are 1 to 16.
+ * @throws CmqError `argumentInvalid` unless there are 1 to 16, or as many as the transport takes.
  */
 export async function sendMessages(
   caller: Caller,
   order: Readonly<{ queueName: string; messages: readonly PreparedMessage[]; options: CallOptions | undefined }>,
 ): Promise<readonly SendResult[]> {
   const { messages } = order
-  checkBatchCount(messages.length)
+  checkBatchCount(messages.length, caller.sendBatchCountMax)
   const call: Call = {
     action: "BatchSendMessage",
     parameters: [
@@ -105,6 +104,7 @@ export async function sendMessages(
       ...delayParameters(messages[0]?.delaySeconds ?? 0),
       ...messages.flatMap(batchParameters),
     ],
+    messages,
     options: order.options,
     isRepeatable: true,
   }
@@ -112,9 +112,9 @@ export async function sendMessages(
   return readResults(fields, messages.length)
 }
 
-/** @throws CmqError `argumentInvalid` unless there are 1 to 16. */
-export function checkBatchCount(count: number): void {
-  const { min, max } = LIMITS.batchCount
+/** @throws CmqError `argumentInvalid` unless there are 1 to `max`. */
+export function checkBatchCount(count: number, max: number = LIMITS.batchCount.max): void {
+  const { min } = LIMITS.batchCount
   if (count >= min && count <= max) return
   throw argumentInvalid(`a batch has ${String(min)} to ${String(max)} messages, not ${String(count)}`)
 }

@@ -8,12 +8,13 @@ import type { Caller } from "./caller.ts"
 import type { Clock } from "./clock.ts"
 import { CmqError } from "./cmq-error.ts"
 import type { CmqErrorName } from "./cmq-error.ts"
+import type { PreparedMessage } from "./prepared-message.ts"
 import { prepareMessage, sendMessages } from "./send.ts"
-import type { PreparedMessage, SendOptions, SendResult } from "./send.ts"
+import type { SendOptions, SendResult } from "./send.ts"
 
 /** Options of a sender. */
 export type SenderOptions = Readonly<{
-  /** Messages in a request, at most: 1 to 16, default 16. */
+  /** Messages in a request, at most: 1 to 16, default 16; over gRPC 1 to 256, default 256. */
   batchCount?: number
   /** Bytes of bodies in a request, at most; default 1 MiB. */
   batchBytes?: number
@@ -66,7 +67,7 @@ export class Sender {
     this.#options = options
     this.#batcher = new Batcher<PreparedMessage, SendResult>({
       clock: tools.clock,
-      maxCount: Math.min(options.batchCount ?? LIMITS.batchCount.max, LIMITS.batchCount.max),
+      maxCount: Math.min(options.batchCount ?? Infinity, tools.caller.sendBatchCountMax),
       maxBytes: options.batchBytes ?? LIMITS.batchBodyBytes.max,
       lingerMs: options.lingerMs ?? 0,
       maxInFlight: options.maxInFlight ?? 8,

@@ -76,3 +76,5 @@ export {
   readAttributeGroup,
 } from "./message-attributes.ts"
 export type { AttributeFields, MessageAttribute } from "./message-attributes.ts"
+export { WireError, WireReader } from "./wire-reader.ts"
+export { WireWriter } from "./wire-writer.ts"

@@ -4,6 +4,7 @@
  */
 import type { ServiceError } from "@grpc/grpc-js"
 import { Account, CmqError } from "@opencmq/client-sdk"
+import { GrpcTransport } from "@opencmq/client-sdk/grpc"
 import type { LocalNode } from "@opencmq/bench/harness"
 import { errorByReply } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
@@ -66,8 +67,14 @@ export async function openDrivers(node: LocalNode, tcpPort: number, keys: Keys):
     new HttpDriver(portOf(node.http), keys),
     new TcpDriver(await TcpClient.open(tcpPort, keys)),
     new GrpcDriver(portOf(node.grpc), keys),
-    new SdkDriver(new Account({ endpoints: [node.endpoint], ...keys })),
+    new SdkDriver("SDK", new Account({ endpoints: [node.endpoint], ...keys })),
+    new SdkDriver("SDK over gRPC", new Account({ endpoints: [node.endpoint], ...keys, transport: overGrpc(node) })),
   ]
+}
+
+/** To this node, whatever the endpoint. */
+function overGrpc({ grpc }: LocalNode): GrpcTransport {
+  return new GrpcTransport({ address: () => grpc.replace(/^.*\//, "") })
 }
 
 export function portOf(address: string): number {
@@ -303,10 +310,11 @@ class GrpcDriver implements FaceDriver {
 const OF_A_HANDLE: ReadonlySet<string> = new Set<ErrorName>(["receiptHandleInvalid", "receiptHandleMalformed"])
 
 class SdkDriver implements FaceDriver {
-  readonly name = "SDK"
+  readonly name: string
   readonly #account: Account
 
-  constructor(account: Account) {
+  constructor(name: string, account: Account) {
+    this.name = name
     this.#account = account
   }
 

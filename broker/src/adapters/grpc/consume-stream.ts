@@ -3,7 +3,7 @@
  * credits, and only when the transport has taken all that was written before, so a client that does not read holds at
  * most one batch here. What cannot be written goes back to the queue.
  */
-import { LIMITS, errorRow } from "@opencmq/proto"
+import { LIMITS, errorRow, WireError, WireWriter } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
 import type { Cancel } from "../../ports.ts"
 import type { DeliveredMessage, Reply, RequestContext, ValueOf } from "../../node/service-types.ts"
@@ -11,9 +11,7 @@ import type { ByteStream, StreamReader, StreamTools } from "./byte-stream.ts"
 import { FieldReader } from "./field-reader.ts"
 import { Settlements } from "./settlements.ts"
 import { readConsumeRequest, writeDelivered, writeSettlement } from "./stream-codec.ts"
-import { WireError } from "./wire-reader.ts"
 import type { WireConsumeRequest } from "./wire-types.ts"
-import { WireWriter } from "./wire-writer.ts"
 
 /** About so many bytes a response, and so many of bodies a receive asks for, by the size of those before. */
 const FRAME_BYTES = 1_048_576

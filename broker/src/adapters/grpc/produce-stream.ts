@@ -2,16 +2,14 @@
  * `Produce`: batches in, results out. It reads one batch at a time and stops while too much is undecided; a batch counts
  * until the transport has taken its result, so a client that does not read its results is not read either.
  */
-import { LIMITS } from "@opencmq/proto"
+import { LIMITS, WireError, WireWriter } from "@opencmq/proto"
 import type { RequestContext, ValueOf } from "../../node/service-types.ts"
 import type { ByteStream, StreamReader, StreamTools } from "./byte-stream.ts"
 import { FieldReader } from "./field-reader.ts"
 import { wireRefusal } from "./refusal.ts"
 import type { Refusal } from "./refusal.ts"
 import { readProduceRequest, writeBatchResult } from "./stream-codec.ts"
-import { WireError } from "./wire-reader.ts"
 import type { WireProduceRequest, WireRefusal } from "./wire-types.ts"
-import { WireWriter } from "./wire-writer.ts"
 
 /** Batches and bytes of batches that have no result yet, or whose result is not yet written. Then nothing is read. */
 const UNDECIDED_COUNT_MAX = 64

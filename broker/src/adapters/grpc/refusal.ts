@@ -3,9 +3,8 @@
  * `opencmq.v1.Refusal` where a status cannot say it.
  */
 import { Metadata } from "@grpc/grpc-js"
-import { GRPC_STATUS, errorRow, errorText } from "@opencmq/proto"
+import { GRPC_STATUS, errorRow, errorText, WireWriter } from "@opencmq/proto"
 import type { ErrorName, ErrorOutcome } from "@opencmq/proto"
-import { WireWriter } from "./wire-writer.ts"
 import type { WireRefusal } from "./wire-types.ts"
 
 /** Why a call is not carried out: a row of the error table and the words for its text. */

@@ -1,4 +1,5 @@
 /** The hand-written codec of the streams, with protobufjs and the `.proto` files on the other side. */
+import { WireError, WireReader, WireWriter } from "@opencmq/proto"
 import { fileURLToPath } from "node:url"
 import fc from "fast-check"
 import protobuf from "protobufjs"
@@ -6,8 +7,6 @@ import { expect, test } from "vitest"
 import type { DeliveredMessage } from "../../node/service-types.ts"
 import { readConsumeRequest, readProduceRequest, writeBatchResult, writeDelivered } from "./stream-codec.ts"
 import { writeSettlement } from "./stream-codec.ts"
-import { WireError, WireReader } from "./wire-reader.ts"
-import { WireWriter } from "./wire-writer.ts"
 
 const root = new protobuf.Root()
 const folder = fileURLToPath(new URL("../../../../proto/", import.meta.url))

@@ -3,8 +3,8 @@
  * into the bytes that go. Field numbers are those of `proto/opencmq/v1/messages.proto`; the tests have protobufjs, which
  * reads that file, on the other side.
  */
+import { WireReader, WireWriter } from "@opencmq/proto"
 import type { DeliveredMessage, MessageAttribute, ValueOf } from "../../node/service-types.ts"
-import { WireReader } from "./wire-reader.ts"
 import type {
   WireConsumeRequest,
   WireFailure,
@@ -14,7 +14,6 @@ import type {
   WireRefusal,
   WireVisibilityChange,
 } from "./wire-types.ts"
-import { WireWriter } from "./wire-writer.ts"
 
 const NONE: Buffer = Buffer.alloc(0)
 const NO_ATTRIBUTES: readonly WireMessageAttribute[] = []

@@ -30,21 +30,24 @@ export interface TestGrpcFace {
 
 export interface GrpcFaceChanges extends Partial<Omit<GrpcServerOptions, "authentication">> {
   readonly authentication?: Partial<GrpcServerOptions["authentication"]>
+  /** Of another face, which closes it; default: one of its own. */
+  readonly broker?: LocalBroker
+  readonly port?: number
 }
 
 export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestGrpcFace> {
-  const broker = new LocalBroker()
+  const broker = changes.broker ?? new LocalBroker()
   const clock = new TestClock()
   const clients: GrpcClient[] = []
   const metrics = makeTestMetrics()
-  const { authentication, ...rest } = changes
+  const { authentication, broker: sharedBroker, port = 0, ...rest } = changes
   const server = await startGrpcServer({
     service: broker,
     keys: new Map([[SECRET_ID, SECRET_KEY]]),
     clock,
     timers: new NodeTimers(),
     metrics,
-    listen: { host: "127.0.0.1", port: 0 },
+    listen: { host: "127.0.0.1", port },
     options: {
       ...GRPC_SERVER_DEFAULTS,
       ...rest,
@@ -65,7 +68,7 @@ export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestG
     close: () => {
       closing ??= server.close({ graceMs: 500 }).then(() => {
         for (const client of clients) client.close()
-        broker.close()
+        if (sharedBroker === undefined) broker.close()
       })
       return closing
     },
