@@ -199,6 +199,7 @@ export class LocalBroker implements BrokerService {
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
       pushTransport: {},
+      hasReached: () => true,
     })
     const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
