@@ -703,6 +703,12 @@ export const ERRORS = {
     text: "disk space is low: sends are refused until space is free, receives and deletes go on",
     source: "OpenCMQ",
   },
+  memberTooOld: {
+    ...unavailable,
+    moduleCode: 20009,
+    text: "a node of the cluster runs an older version, or has not been met yet, and could not read this",
+    source: "OpenCMQ",
+  },
   requestExpired: {
     ...unauthenticated,
     code: 4200,

@@ -141,12 +141,8 @@ export class BrokerNode implements BrokerService {
     this.#metrics = new NodeMetrics(parts.metrics)
     this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
     const send = this.link.send.bind(this.link)
-    this.leader = new LeaderService({
-      ...parts,
-      replica,
-      metrics: this.#metrics,
-      sendRefusal: () => this.#sendRefusal(),
-    })
+    const sendRefusal = (): ErrorName | undefined => this.#sendRefusal()
+    this.leader = new LeaderService({ ...parts, replica, link: this.link, metrics: this.#metrics, sendRefusal })
     this.pusher = pusherOf(replica, parts.pushTransport)
     this.router = new RequestRouter({
       nodeId: options.nodeId,

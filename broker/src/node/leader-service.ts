@@ -9,7 +9,9 @@ import type { QueueId } from "../core/queue/command.ts"
 import type { ReceivedMessages } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
+import { allMembers } from "../core/raft/configuration.ts"
 import type { Clock, PushTransport } from "../ports.ts"
+import type { PeerLink } from "./peer-link.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
@@ -27,6 +29,7 @@ export interface LeaderServiceParts {
   /** Sends are refused while true (disk or memory is short); receives and deletes go on. */
   readonly sendRefusal: () => ErrorName | undefined
   readonly pushTransport: PushTransport
+  readonly link: Pick<PeerLink, "levels">
 }
 
 /** Use cases that the leader does; `clusterStatus` is every node's own. */
@@ -106,13 +109,18 @@ export class LeaderService {
     this.#metrics = parts.metrics
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
-    this.#topics = new TopicService({ ...parts, access: this.#access })
+    const { link, replica } = parts
+    const hasReached = (level: number): boolean => {
+      const { configuration, nodeId } = replica.raft.status()
+      return link.levels.haveReached(level, allMembers(configuration), nodeId)
+    }
+    this.#topics = new TopicService({ ...parts, access: this.#access, hasReached })
     this.#transactions = new TransactionService({
       access: this.#access,
       metrics: parts.metrics,
       sendRefusal: parts.sendRefusal,
       readRecords: (positions, done) => {
-        parts.replica.log.readRecords(positions, done)
+        replica.log.readRecords(positions, done)
       },
     })
     this.#all = { ...this.#handlers, ...this.#topics.handlers, ...this.#transactions.handlers }

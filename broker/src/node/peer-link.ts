@@ -12,6 +12,7 @@ import type {
 import { decodeValue, encodeValue } from "../codec/value-codec.ts"
 import type { Logger, PeerTransport } from "../ports.ts"
 import type { Entry } from "../core/raft/types.ts"
+import { MemberLevels, OWN_LEVEL } from "./member-levels.ts"
 import type { LeaderUseCase } from "./leader-service.ts"
 import type { ForwardedCall } from "./request-router.ts"
 import type { Reply } from "./service-types.ts"
@@ -49,6 +50,8 @@ export class PeerLink {
   readonly #user: PeerLinkUser
   readonly #logger: Logger
   readonly #transport: () => PeerTransport
+  /** What the others can read. */
+  readonly levels = new MemberLevels()
 
   constructor(parts: { setId: number; user: PeerLinkUser; logger: Logger; transport: () => PeerTransport }) {
     this.#setId = parts.setId
@@ -79,7 +82,7 @@ export class PeerLink {
   }
 
   sendHello(peer: NodeId, hello: Hello): void {
-    const value = encodeValue({ ...hello })
+    const value = encodeValue({ ...hello, level: OWN_LEVEL })
     this.send(peer, { kind: "forwardRequest", setId: this.#setId, requestId: 0, timeoutMs: 0, useCase: HELLO, value })
   }
 
@@ -160,7 +163,9 @@ export class PeerLink {
   #requestReceived(peer: NodeId, frame: Extract<PeerFrame, { kind: "forwardRequest" }>): void {
     const request = decodeValue(frame.value)
     if (frame.useCase === HELLO) {
-      this.#user.helloReceived(peer, request as Hello)
+      const hello = request as Hello & { readonly level?: unknown }
+      this.levels.said(peer, hello.level)
+      this.#user.helloReceived(peer, hello)
       return
     }
     const name = frame.useCase as LeaderUseCase

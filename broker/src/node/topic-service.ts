@@ -3,6 +3,7 @@ import type { ErrorName } from "@opencmq/proto"
 import type { SubscriptionId, TopicId } from "../core/queue/command.ts"
 import { sentMessageIds, subscriptionIdText, topicIdText } from "./message-views.ts"
 import type { PushTransport } from "../ports.ts"
+import { TOPIC_LEVEL } from "./member-levels.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import type { RequestOf, SubscriptionStatus, TopicStatus, UseCaseName, ValueOf } from "./service-types.ts"
 import { nothing, refused, type LeaderCall, type SetAccess } from "./set-access.ts"
@@ -32,6 +33,8 @@ export interface TopicServiceParts {
   readonly metrics: Pick<NodeMetrics, "messagesPublished">
   /** Publishes are refused while it says so (disk or memory is short). */
   readonly sendRefusal: () => ErrorName | undefined
+  /** Whether every member can read commands of this level (member-levels.ts). */
+  readonly hasReached: (level: number) => boolean
   readonly pushTransport: Pick<PushTransport, "refuseEndpoint">
 }
 
@@ -39,10 +42,12 @@ export class TopicService {
   readonly #access: TopicAccess
   readonly #metrics: TopicServiceParts["metrics"]
   readonly #sendRefusal: () => ErrorName | undefined
+  readonly #hasReached: (level: number) => boolean
   readonly #pushTransport: TopicServiceParts["pushTransport"]
   readonly handlers: Handlers<TopicUseCase> = {
     createTopic: (request, call) => {
-      this.#access.change({ kind: "createTopic", ...request }, call, ({ queueId }) => this.#topicId(queueId))
+      if (!this.#mayUseTopics()) call.done(refused("memberTooOld"))
+      else this.#access.change({ kind: "createTopic", ...request }, call, ({ queueId }) => this.#topicId(queueId))
     },
     setTopicAttributes: (request, call) => {
       this.#access.change({ kind: "setTopicAttributes", ...request }, call, ({ queueId }) => this.#topicId(queueId))
@@ -101,7 +106,14 @@ export class TopicService {
     this.#access = parts.access
     this.#metrics = parts.metrics
     this.#sendRefusal = parts.sendRefusal
+    this.#hasReached = parts.hasReached
     this.#pushTransport = parts.pushTransport
+  }
+
+  /** A topic that exists was read by every member. All other commands of topics need one. */
+  #mayUseTopics(): boolean {
+    const { totalCount } = this.#access.machine.listTopics({ searchWord: "", offset: 0, limit: 1 })
+    return totalCount > 0 || this.#hasReached(TOPIC_LEVEL)
   }
 
   #readTopic<T>(topicName: string, call: LeaderCall<T>, run: (topicId: TopicId) => void): void {

@@ -205,6 +205,7 @@ export class LocalBroker implements BrokerService {
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
       pushTransport: {},
+      hasReached: () => true,
     })
     return this.#adapted(handlers)
   }
