@@ -11,5 +11,6 @@ export const PROTO_FILES: readonly string[] = [
   "opencmq/v1/queues.proto",
   "opencmq/v1/messages.proto",
   "opencmq/v1/topics.proto",
+  "opencmq/v1/transactions.proto",
   "opencmq/v1/cluster.proto",
 ]

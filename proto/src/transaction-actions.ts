@@ -1,5 +1,5 @@
 /** Rows of the action table for transactions: OpenCMQ's own, since CMQ has transactions over TCP alone. */
-import { clientMessageId } from "./common-parameter-rows.ts"
+import { attributes, clientMessageId } from "./common-parameter-rows.ts"
 import { LIMITS } from "./limits.ts"
 
 const queueName = { type: "queueName", isRequired: true, meaning: "Name of the queue." } as const
@@ -27,10 +27,7 @@ export const TRANSACTION_ACTIONS = {
         meaning: "Queries; one gap after the last the message is rolled back.",
       },
       clientMessageId,
-      attributes: {
-        type: "attributes",
-        meaning: "attribute.<n>.name, attribute.<n>.value, attribute.<n>.type (string or binary).",
-      },
+      attributes,
     },
     reply: { msgId: "string" },
   },

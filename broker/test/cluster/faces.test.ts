@@ -6,8 +6,11 @@ import { Account } from "@opencmq/client-sdk"
 import type { QueueAttributes } from "@opencmq/client-sdk"
 import { LocalCluster } from "@opencmq/bench/harness"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { message } from "../conformance/kit/protobuf-wire.ts"
+import { TcpClient } from "../conformance/kit/tcp-client.ts"
 import { openDrivers, portOf, Refused } from "./face-drivers.ts"
 import type { FaceDriver, Labels, Received } from "./face-drivers.ts"
+import { QcloudClient } from "./qcloud-client.ts"
 
 /** What a step answers: bodies, the number of message ids, what became of each handle, or a refusal. */
 type Outcome = readonly (string | undefined)[] | number | { readonly refused: string }
@@ -178,6 +181,7 @@ const SCENARIOS: readonly Scenario[] = [
 const FACES = ["HTTP", "TCP", "gRPC", "SDK"] as const
 
 let cluster: LocalCluster
+let follower: LocalCluster["nodes"][number]
 let account: Account
 let drivers: readonly FaceDriver[]
 
@@ -185,7 +189,7 @@ beforeAll(async () => {
   cluster = await LocalCluster.create()
   await cluster.startAll()
   const leaderId = await cluster.waitLeader()
-  const follower = cluster.nodes.find(({ id }) => id !== leaderId) ?? cluster.node(1)
+  follower = cluster.nodes.find(({ id }) => id !== leaderId) ?? cluster.node(1)
   drivers = await openDrivers(follower, portOf(follower.http) + 3, cluster.keys)
   account = new Account({ endpoints: [follower.endpoint], ...cluster.keys })
   await account.createQueue("other")
@@ -222,6 +226,42 @@ async function prepare({ queue = {}, topic }: Scenario, name: string): Promise<v
     ...(topic.filterType === "tags" ? { filterTags: topic.wants } : { bindingKeys: topic.wants }),
   })
 }
+
+/** The last test: it kills the leader of the others. */
+test("half messages outlive their leader: they are decided over any face, and their producer is asked", async () => {
+  const queueName = "halves"
+  const queue = await account.createQueue(queueName)
+  const producer = await TcpClient.open(portOf(follower.http) + 3, cluster.keys)
+  const http = new QcloudClient(follower.http, cluster.keys, "queue")
+  const send = async (body: string, seconds: bigint): Promise<bigint> => {
+    const { msgids } = await producer.call("send", [1, queueName], [2, body], [4, 1n], [5, seconds])
+    return msgids[0] ?? 0n
+  }
+  const confirm = (msgId: bigint, state: bigint) =>
+    producer.call("confirm", [1, queueName], [2, message([1, msgId], [2, state])])
+  const asked = (msgId: bigint) => producer.replies.some(({ query }) => query?.msgId === msgId)
+  const first = await send("committed after the kill", 600n)
+  const undecided = await send("committed when asked", 2n)
+  const unwanted = await send("rolled back", 600n)
+  const half = { queueName, msgBody: "over HTTP", firstQueryInterval: 3600 }
+  const { msgId: last } = await http.ok("SendHalfMessage", half)
+
+  await cluster.kill(await cluster.waitLeader())
+  expect((await confirm(unwanted, 2n)).result).toBe(0n)
+  expect((await confirm(first, 1n)).result).toBe(0n)
+  await http.ok("ConfirmTransaction", { queueName, msgId: last, decision: "commit" })
+  await expect.poll(() => asked(undecided), { timeout: 20_000 }).toBe(true)
+  expect([asked(first), asked(unwanted)]).toEqual([false, false])
+  const { msgInfoList } = await http.ok("ListHalfMessage", { queueName })
+  expect(msgInfoList).toMatchObject([{ msgId: String(undecided), state: "half" }])
+  expect((await confirm(undecided, 1n)).result).toBe(0n)
+  expect((await confirm(undecided, 1n)).result).toBe(6040n)
+
+  const received = await queue.receiveBatch({ max: 16 })
+  expect(received.map(({ body }) => body)).toEqual(["committed after the kill", "committed when asked", "over HTTP"])
+  expect(await http.ok("GetQueueAttributes", { queueName })).toMatchObject({ halfMsgNum: 0, activeMsgNum: 0 })
+  producer.close()
+})
 
 async function outcomeOf(run: () => Promise<Outcome>): Promise<Outcome> {
   try {

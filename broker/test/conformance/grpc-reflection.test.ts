@@ -90,7 +90,7 @@ function linked(files: ReadonlyMap<string, Buffer>): protobuf.Root {
 function written(): protobuf.Root {
   const folder = new URL("../../../proto/", import.meta.url)
   const root = new protobuf.Root()
-  for (const name of ["refusals", "queues", "messages", "topics", "cluster"]) {
+  for (const name of ["refusals", "queues", "messages", "topics", "transactions", "cluster"]) {
     protobuf.parse(readFileSync(new URL(`opencmq/v1/${name}.proto`, folder), "utf8"), root, { keepCase: true })
   }
   root.resolveAll()
@@ -138,6 +138,7 @@ describe.each(["v1", "v1alpha"])("grpcurl over %s", (version) => {
       "opencmq.v1.MessageService",
       "opencmq.v1.QueueService",
       "opencmq.v1.TopicService",
+      "opencmq.v1.TransactionService",
     ])
     expect(await grpcurl.close()).toBe(grpc.status.OK)
   })

@@ -120,13 +120,13 @@ test("one connection that has sent to the queue is asked, with the message's id,
 
 test("when the sender is gone another producer of the queue is asked", async () => {
   const [sender, queueName] = [await open(), await newQueue()]
-  const { msgids } = await sender.call("send", [1, queueName], [2, "half"], ...half(1000n))
+  const { msgids } = await sender.call("send", [1, queueName], [2, "half"], ...half(1001n))
   sender.close()
   await poll(() => tcp.face.connectionCount === 0, 5_000)
-  broker.advance(1_000)
+  broker.advance(1_001)
   const successor = await open()
   await successor.call("send", [1, queueName], [2, "hello"])
-  broker.advance(2_000)
+  broker.advance(2_002)
   await poll(() => queriesOf(successor).length === 1, 5_000)
   expect(queriesOf(successor)).toEqual([{ queueName, msgId: msgids[0] }])
 })

@@ -14,6 +14,7 @@ import type { ListPage } from "./list-page.ts"
 import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue, sentValue } from "./message-values.ts"
 import type { MethodRow } from "./method-row.ts"
 import { TOPIC_METHODS } from "./topic-methods.ts"
+import { TRANSACTION_METHODS } from "./transaction-methods.ts"
 import type { UnaryCall } from "./unary-call.ts"
 import type {
   WireAttributes,
@@ -125,6 +126,9 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
 
   // --- TopicService -------------------------------------------------------------------------------------
   ...TOPIC_METHODS,
+
+  // --- TransactionService -------------------------------------------------------------------------------
+  ...TRANSACTION_METHODS,
 
   // --- ClusterService -----------------------------------------------------------------------------------
   GetClusterStatus: (call) => {

@@ -15,6 +15,7 @@ export const SERVICE_NAMES = [
   "opencmq.v1.QueueService",
   "opencmq.v1.MessageService",
   "opencmq.v1.TopicService",
+  "opencmq.v1.TransactionService",
   "opencmq.v1.ClusterService",
 ] as const
 

@@ -54,7 +54,8 @@ export function readHalves(
   if (!whole.ok) return whole
   if ((body.delaySeconds ?? 0) !== 0) return refuse("messageOperationNotAllowed")
   const firstQueryIntervalMs = queryIntervalMs(body.firstQueryInterval)
-  if (!isWithin(LIMITS.firstQueryIntervalSeconds, firstQueryIntervalMs / 1000)) {
+  const { min, max } = LIMITS.firstQueryIntervalSeconds
+  if (firstQueryIntervalMs < min * 1000 || firstQueryIntervalMs > max * 1000) {
     return refuse("parameterOutOfRange", "first_query_interval")
   }
   return accept({ ...whole.value, firstQueryIntervalMs, maxQueryCount: LIMITS.maxQueryCount.default })

@@ -13,7 +13,7 @@ import { SECRET_ID, SECRET_KEY, TestClock } from "./face.ts"
 import { makeTestMetrics } from "./test-metrics.ts"
 
 const PROTO_ROOT = fileURLToPath(new URL("../../../../proto/", import.meta.url))
-const FILES = ["queues", "messages", "topics", "cluster"].map((name) => `opencmq/v1/${name}.proto`)
+const FILES = ["queues", "messages", "topics", "transactions", "cluster"].map((name) => `opencmq/v1/${name}.proto`)
 
 /** As a stranger reads them: all as text that may not fit a number. */
 const API = loader.loadSync(FILES, { includeDirs: [PROTO_ROOT], longs: String, enums: String, oneofs: true })

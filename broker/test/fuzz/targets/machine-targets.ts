@@ -47,7 +47,7 @@ const reader = new EntryReader()
 const command: FuzzTarget = {
   name: "command",
   inputsInTest: 15_000,
-  seeds: [smallEntry(), goldenBytes("entry-v1.hex"), goldenBytes("topics-v1.hex")],
+  seeds: [smallEntry(), goldenBytes("entry-v1.hex"), goldenBytes("topics-v1.hex"), goldenBytes("transactions-v1.hex")],
   allocationBytesMax: 0,
   run: (input) =>
     refusesWith(CodecError, () => {
@@ -164,7 +164,7 @@ function isCorruptCheckpoint(error: unknown): boolean {
 const checkpoint: FuzzTarget = {
   name: "checkpoint",
   inputsInTest: 2_000,
-  seeds: [stateSeed("state-v1.txt"), stateSeed("topics-state-v1.txt")],
+  seeds: [stateSeed("state-v1.txt"), stateSeed("topics-state-v1.txt"), stateSeed("transactions-state-v1.txt")],
   allocationBytesMax: RESTORED_BYTES_MAX,
   run: (input) => {
     let records: ReturnType<typeof decodeRecords> = []
