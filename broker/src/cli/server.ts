@@ -36,6 +36,7 @@ import { verifyRecord } from "../codec/message-record.ts"
 import { createRandom } from "../core/random.ts"
 import { startBrokerNode } from "../node/broker-node.ts"
 import type { BrokerNode, BrokerNodeParts } from "../node/broker-node.ts"
+import type { BrokerService } from "../node/service-types.ts"
 import type { KeyRing } from "../node/request-guard.ts"
 import type { Metrics, MetricsPage } from "../node/metrics.ts"
 import { tellHalfQueries } from "../node/half-query-notices.ts"
@@ -175,7 +176,7 @@ class BrokerProcess {
     })
     // Before HTTP, which tells its address.
     const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
-    this.#face = await this.#makeFace(service, tcpRoute(options, tcp.port))
+    this.#face = await this.#makeFace(this.#notReadyBeforeOpen(service), tcpRoute(options, tcp.port))
     const { port } = await this.#face.listen({ host: options.httpHost, port: options.httpPort })
     this.#grpc = await this.#startGrpc(service)
     const ports = { http: port, grpc: this.#grpc.port, tcp: tcp.port }
@@ -296,7 +297,18 @@ class BrokerProcess {
     })
   }
 
-  #makeFace(service: BrokerNode, route: TcpRoute): Promise<HttpFace> {
+  /** The node as `/readyz` sees it: ready when it is, and every port is open. */
+  #notReadyBeforeOpen(node: BrokerNode): BrokerService {
+    return {
+      execute: (name, request, call) => {
+        node.execute(name, request, call)
+      },
+      leaderHint: () => node.leaderHint(),
+      notReadyReason: () => (this.#grpc === undefined ? "the gRPC port is not open yet" : node.notReadyReason()),
+    }
+  }
+
+  #makeFace(service: BrokerService, route: TcpRoute): Promise<HttpFace> {
     const options = this.#options
     const defaults = httpFaceDefaults(PRODUCT_VERSION)
     const { secretId } = keyPairOf(options)
