@@ -5,7 +5,8 @@ import { LIMITS } from "@opencmq/proto"
 import { checkOptions, checkRange } from "./argument-check.ts"
 import type { Clock } from "./clock.ts"
 import type { Message } from "./message.ts"
-import type { OpenStream, Poll } from "./message-feed.ts"
+import type { OpenStream } from "./feed.ts"
+import type { Poll } from "./message-feed.ts"
 
 /** What a consumer was doing when something went wrong. */
 export type ConsumerErrorContext = Readonly<{

@@ -6,31 +6,13 @@ import { LIMITS } from "@opencmq/proto"
 import { AbortError, pause } from "./abort.ts"
 import type { Clock } from "./clock.ts"
 import { CmqError } from "./cmq-error.ts"
+import type { Feed, OpenStream } from "./feed.ts"
 import type { Message } from "./message.ts"
 import type { ReceiveBatchOptions } from "./receive.ts"
 import { fullJitterMs } from "./retry-policy.ts"
-import type { MessageStream } from "./transport.ts"
 
 /** One long poll. */
 export type Poll = (options: ReceiveBatchOptions) => Promise<readonly Message[]>
-
-/** Opens a stream of messages; see `AttemptRunner.openStream`. */
-export type OpenStream = (
-  order: Readonly<{
-    visibilityTimeoutSeconds: number
-    onMessages: (messages: readonly Message[]) => void
-    /** Undefined = as it was asked for. */
-    onEnd: (error: CmqError | undefined) => void
-  }>,
-) => MessageStream
-
-/** What feeds a consumer: polls, or a stream. */
-export interface Feed {
-  /** Fetches if more is wanted than is under way already. To be called whenever more is wanted. */
-  fetch(): void
-  /** Ends it, on the broker too. Resolves when nothing more can come. */
-  stop(): Promise<void>
-}
 
 /** What a feed works with. */
 export type MessageFeedOptions = Readonly<{

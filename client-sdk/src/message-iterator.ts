@@ -9,7 +9,7 @@ import type { ConsumerErrorContext, ConsumerTools, FetchOptions, FetchSettings }
 import { ErrorReporter } from "./error-reporter.ts"
 import { Lease } from "./lease.ts"
 import type { Message } from "./message.ts"
-import type { Feed } from "./message-feed.ts"
+import type { Feed } from "./feed.ts"
 import { openFeed } from "./stream-feed.ts"
 
 /** Options of `Queue.consume`. */

@@ -8,7 +8,7 @@ import { CmqError } from "./cmq-error.ts"
 import { Message, readPeeked } from "./message.ts"
 import type { MessageActions, MessageView } from "./message.ts"
 import type { CmqErrorName } from "./cmq-error.ts"
-import type { OpenStream } from "./message-feed.ts"
+import type { OpenStream } from "./feed.ts"
 import { listOf } from "./reply-fields.ts"
 import type { Parameter } from "./transport.ts"
 

@@ -4,8 +4,9 @@
  */
 import { pause } from "./abort.ts"
 import type { CmqError } from "./cmq-error.ts"
+import type { Feed, OpenStream } from "./feed.ts"
 import { FEED_BACKOFF, MessageFeed } from "./message-feed.ts"
-import type { Feed, MessageFeedOptions, OpenStream } from "./message-feed.ts"
+import type { MessageFeedOptions } from "./message-feed.ts"
 import { fullJitterMs } from "./retry-policy.ts"
 import type { MessageStream } from "./transport.ts"
 
