@@ -4,6 +4,7 @@
  */
 import { assert } from "../assert.ts"
 import {
+  accessKeyKey,
   CHUNK,
   chunkKey,
   chunkValue,
@@ -13,6 +14,7 @@ import {
   DELETED_NAME,
   deletedNameKey,
   deletedNameValue,
+  KEY,
   keyName,
   keyNumbers,
   META,
@@ -36,6 +38,7 @@ import {
   TOPIC,
   topicKey,
 } from "./machine-records.ts"
+import { keyValue, restoreKey } from "./key-records.ts"
 import type { MachineState } from "./machine-state.ts"
 import { makeColumns, MessageChunk } from "./message-chunk.ts"
 import type { Queue } from "./queue.ts"
@@ -59,6 +62,7 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
   for (const subscription of state.topics.subscriptionsById()) {
     visit(subscriptionKey(subscription.id), subscriptionValue(subscription))
   }
+  for (const key of state.keys.byId()) visit(accessKeyKey(key.id), keyValue(key))
   for (let page = 0; page < state.touched.pageCount(); page++) visit(slotPageKey(page), slotPageValue(state, page))
   if (state.mutant !== "deduplicationMissingInSnapshot") {
     for (const page of state.deduplication.pageNumbers()) {
@@ -81,6 +85,7 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
     queue.isStored = true
   }
   collectDirtyTopics(state, visit)
+  collectDirtyKeys(state, visit)
   for (const chunk of dirty.chunks) {
     if (isLeftOut(state, state.registry.get(chunk.queueId))) continue
     visit(chunkKey(chunk.queueId, chunk.baseSequence), chunkValue(chunk))
@@ -123,6 +128,17 @@ function collectDirtyTopics(state: MachineState, visit: RecordVisitor): void {
   }
 }
 
+function collectDirtyKeys(state: MachineState, visit: RecordVisitor): void {
+  const keys = state.dirtyKeys.take()
+  const isKept = state.mutant === "revokedKeyComesBack"
+  for (const keyId of isKept ? [] : keys.dropped) visit(accessKeyKey(keyId), undefined)
+  for (const key of keys.changed) {
+    if (state.keys.find(key.secretId) !== key) continue
+    visit(accessKeyKey(key.id), keyValue(key))
+    key.isStored = true
+  }
+}
+
 /** Records on their way back, in any order. Throws a RangeError for a record that no machine wrote. */
 export class MachineRestore {
   readonly #state: MachineState
@@ -159,6 +175,9 @@ export class MachineRestore {
         return
       case SUBSCRIPTION:
         this.#subscriptions.push({ id: first, value: value.slice() })
+        return
+      case KEY:
+        restoreKey(this.#state, first, value)
         return
       case DELETED_NAME:
         this.#state.registry.rememberDeletedName(keyName(key), readDeletedName(value))

@@ -163,6 +163,28 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     driver.reportPush({ topicName: "news" }, { failedSequence: 1 })
     expect(driver.machine.subscriptionStatus(queueId)).toMatchObject({ failureCount: 1 })
   },
+
+  revokedKeyComesBack: (options) => {
+    const driver = new MachineDriver(options)
+    const stored = new Map<string, readonly [Uint8Array, Uint8Array]>()
+    const checkpoint = (): void => {
+      driver.machine.collectDirty((key, value) => {
+        if (value === undefined) stored.delete(String(key))
+        else stored.set(String(key), [key, value])
+      })
+    }
+    const key = { secretId: "AKID", accountName: "shop", permissions: [], sealedSecret: "" }
+    driver.run((builder) => {
+      builder.addAdmin({ kind: "createKey", ...key })
+    })
+    checkpoint()
+    driver.run((builder) => {
+      builder.addAdmin({ kind: "revokeKey", secretId: "AKID" })
+    })
+    checkpoint()
+    driver.restart(stored.values())
+    expect(driver.machine.findKey("AKID")).toBeUndefined()
+  },
 }
 
 const URL = "http://203.0.113.7/"

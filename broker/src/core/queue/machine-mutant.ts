@@ -24,3 +24,4 @@ export type MachineMutant =
   | "dropWithoutCount"
   | "reportTakesOneTooMany"
   | "lateFailureCounts"
+  | "revokedKeyComesBack"

@@ -12,6 +12,7 @@
  * 6 topicId u32                    a topic: name, attributes, counters
  * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
  *                                  what waits is in the queue (1) with the same id and no name
+ * 12 keyId u32                     a key pair: SecretId, account, sealed secret, permissions
  * ```
  *
  * Numbers in keys are big-endian, so keys sort by kind, then by number. Values are canonical: equal states give equal
@@ -35,6 +36,8 @@ export const DEDUPLICATION_PAGE = 4
 export const DELETED_NAME = 5
 export const TOPIC = 6
 export const SUBSCRIPTION = 7
+/** 8 to 11 belong to transactions, trace and redrive. */
+export const KEY = 12
 
 const U32_RANGE = 0x1_0000_0000
 const META_NUMBERS = 9
@@ -71,6 +74,10 @@ export function topicKey(topicId: number): Uint8Array {
 
 export function subscriptionKey(subscriptionId: number): Uint8Array {
   return numberKey(SUBSCRIPTION, [subscriptionId])
+}
+
+export function accessKeyKey(keyId: number): Uint8Array {
+  return numberKey(KEY, [keyId])
 }
 
 export function chunkKey(queueId: number, baseSequence: number): Uint8Array {
