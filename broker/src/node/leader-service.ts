@@ -10,10 +10,20 @@ import type { ReceivedMessages } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
 import type { Clock } from "../ports.ts"
+import type { AccessControl } from "./access-control.ts"
+import { keyHandlers } from "./key-service.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
-import type { DeliveredMessage, Handle, QueueStatus, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
+import type {
+  DeliveredMessage,
+  Handle,
+  QueueStatus,
+  RequestOf,
+  UseCaseName,
+  ValueOf,
+  MintedUseCase,
+} from "./service-types.ts"
 import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import { failureReply, nothing, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
@@ -23,23 +33,27 @@ export interface LeaderServiceParts {
   readonly replica: SetReplica
   readonly clock: Clock
   readonly metrics: NodeMetrics
+  readonly control: AccessControl
   /** Sends are refused while true (disk or memory is short); receives and deletes go on. */
   readonly sendRefusal: () => ErrorName | undefined
 }
 
-/** Use cases that the leader does; `clusterStatus` is every node's own. */
-export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus">
+/** Use cases that the leader does; the others are every node's own. */
+export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus" | MintedUseCase>
 
 export class LeaderService {
   readonly #replica: SetReplica
   readonly #access: SetAccess
   readonly #clock: Clock
   readonly #metrics: NodeMetrics
+  readonly #control: AccessControl
   readonly #sendRefusal: () => ErrorName | undefined
   readonly #polls = new LongPolls()
   #isEnding = false
   readonly #topics: TopicService
-  readonly #handlers: Handlers<Exclude<LeaderUseCase, keyof TopicService["handlers"]>> = {
+  readonly #handlers: Handlers<
+    Exclude<LeaderUseCase, keyof TopicService["handlers"] | keyof ReturnType<typeof keyHandlers>>
+  > = {
     createQueue: (request, call) => {
       this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
         queueId: this.#queueIdText(outcome.queueId),
@@ -101,10 +115,11 @@ export class LeaderService {
     this.#replica = parts.replica
     this.#clock = parts.clock
     this.#metrics = parts.metrics
+    this.#control = parts.control
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
     this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
-    this.#all = { ...this.#handlers, ...this.#topics.handlers }
+    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...keyHandlers(this.#access) }
   }
 
   get longPollCount(): number {
@@ -116,7 +131,9 @@ export class LeaderService {
   }
 
   execute<K extends LeaderUseCase>(name: K, request: RequestOf<K>, call: LeaderCall<ValueOf<K>>): void {
-    this.#all[name](request, call)
+    const admission = this.#control.admit({ name, request, caller: call.caller })
+    if (admission.isAllowed) this.#all[name](admission.request, call)
+    else call.done(refused(admission.error))
   }
 
   /** Entries were applied: these queues may have messages for waiting polls. */
@@ -217,7 +234,14 @@ export class LeaderService {
       deadlineMs: receive.pollUntilMs,
       tryReceive: () => {
         call.cancel = undefined
-        this.#proposeReceive(receive)
+        const { error } = this.#control.admit({
+          name: "receiveMessages",
+          request: receive.request,
+          caller: call.caller,
+        })
+        // Its key was revoked while it waited.
+        if (error !== undefined) call.done(refused(error))
+        else this.#proposeReceive(receive)
       },
       timedOut: () => {
         call.cancel = undefined
@@ -268,7 +292,8 @@ export class LeaderService {
       }
       if (unreadable.length > 0) this.#giveBack(queueId, unreadable)
       if (messages.length > 0) this.#metrics.messagesReceived(messages)
-      call.done(messages.length > 0 ? { ok: true, value: { messages } } : refused("internal"))
+      const own = this.#control.withOwnHandles(call.caller, messages)
+      call.done(own.length > 0 ? { ok: true, value: { messages: own } } : refused("internal"))
     })
   }
 

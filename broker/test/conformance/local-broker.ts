@@ -4,17 +4,27 @@
  *
  * Its clock is the real one plus what `advance` added, so that a test need not wait for a visibility timeout.
  */
+import { randomBytes } from "node:crypto"
+import { MasterKeyVault } from "../../src/adapters/system/master-key-vault.ts"
 import { EntryBuilder, EntryReader } from "../../src/codec/command-codec.ts"
+import type { AccessKey } from "../../src/core/queue/access-keys.ts"
 import type { QueueId } from "../../src/core/queue/command.ts"
 import { defaultMachineLimits } from "../../src/core/queue/machine-limits.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
 import { QueueMachine, emptyOutcome } from "../../src/core/queue/queue-machine.ts"
+import { AccessControl } from "../../src/node/access-control.ts"
+import { OPERATOR } from "../../src/node/caller.ts"
+import { KeyMint } from "../../src/node/key-mint.ts"
+import type { Carrier } from "../../src/node/key-mint.ts"
+import { ClusterKeys } from "../../src/node/key-ring.ts"
+import { keyHandlers } from "../../src/node/key-service.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "../../src/node/message-views.ts"
 import type { QueueSample } from "../../src/node/metrics.ts"
 import type {
   BrokerService,
   ClusterStatus,
   DeliveredMessage,
+  MintedUseCase,
   QueueStatus,
   Reply,
   RequestContext,
@@ -23,6 +33,8 @@ import type {
   ValueOf,
 } from "../../src/node/service-types.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
+import type { Logger } from "../../src/ports.ts"
+import { SECRET_ID, SECRET_KEY } from "./kit/keys.ts"
 import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
 
 type Call<K extends UseCaseName> = {
@@ -30,9 +42,15 @@ type Call<K extends UseCaseName> = {
   readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined
 }
 
-type UseCaseTable = { readonly [K in UseCaseName]: (request: RequestOf<K>, call: Call<K>) => void }
+type UseCaseTable = {
+  readonly [K in Exclude<UseCaseName, MintedUseCase>]: (request: RequestOf<K>, call: Call<K>) => void
+}
+
+type AdaptedUseCase = keyof TopicService["handlers"] | keyof ReturnType<typeof keyHandlers>
 
 const SET_ID = 0
+
+const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 const NO_QUEUES = { totalCount: 0, queues: [] }
 
@@ -53,6 +71,16 @@ export class LocalBroker implements BrokerService {
   readonly #outcome = emptyOutcome()
   readonly #entries = new Map<number, Uint8Array>()
   readonly #waiting = new Map<QueueId, Set<() => void>>()
+  readonly #vault = new MasterKeyVault(randomBytes(32).toString("base64"))
+  readonly #findKey = (secretId: string): AccessKey | undefined => this.#machine.findKey(secretId)
+  readonly #control = new AccessControl({ findKey: this.#findKey, vault: this.#vault })
+  /** Its own pair may do everything; others are in the machine. */
+  readonly keys = new ClusterKeys({
+    operator: { secretId: SECRET_ID, secretKey: SECRET_KEY },
+    findKey: this.#findKey,
+    vault: this.#vault,
+    logger: SILENT,
+  })
   readonly #ticker: NodeJS.Timeout
   #index = 0
   #aheadMs = 0
@@ -104,8 +132,17 @@ export class LocalBroker implements BrokerService {
   execute<K extends UseCaseName>(name: K, request: RequestOf<K>, call: Call<K>): void {
     // A face must not count on an answer before `execute` has returned.
     setImmediate(() => {
-      this.#useCases[name](request, call)
+      this.#mint.execute(name, request, call)
     })
+  }
+
+  /** As the leader does it: nothing is carried out that its caller may not. */
+  readonly #carrier: Carrier = {
+    execute: (name, request, call) => {
+      const admission = this.#control.admit({ name, request, caller: call.context.caller })
+      if (admission.isAllowed) this.#useCases[name](admission.request, call)
+      else call.done({ ok: false, error: admission.error, args: [] })
+    },
   }
 
   readonly #useCases: UseCaseTable = {
@@ -184,27 +221,36 @@ export class LocalBroker implements BrokerService {
         call.done({ ok: true, value: { messages } })
       })
     },
-    ...this.#topicUseCases(),
+    ...this.#adaptedUseCases(),
     clusterStatus: (_request, call) => {
       call.done({ ok: true, value: this.#clusterStatus() })
     },
   }
 
-  // ---------------------------------------------------------------------------------------- topics
+  readonly #mint = new KeyMint({
+    vault: this.#vault,
+    logger: SILENT,
+    timers: { soon: setImmediate },
+    carrier: this.#carrier,
+  })
 
-  /** The node's own service, over this machine. */
-  #topicUseCases(): Pick<UseCaseTable, keyof TopicService["handlers"]> {
+  // ---------------------------------------------------------------------------------------- topics and keys
+
+  /** The node's own services, over this machine. */
+  #adaptedUseCases(): Pick<UseCaseTable, AdaptedUseCase> {
+    const access = this.#topicAccess()
     const { handlers } = new TopicService({
-      access: this.#topicAccess(),
+      access,
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
     })
-    const adapted = Object.entries(handlers).map(([name, carryOut]) => {
+    const adapted = Object.entries({ ...handlers, ...keyHandlers(access) }).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
           if (reply !== RETRY) call.done(reply)
         }
         ;(carryOut as unknown as (request: never, call: LeaderCall<never>) => void)(request, {
+          caller: OPERATOR,
           deadlineMs: Number.POSITIVE_INFINITY,
           done,
           cancel: undefined,
@@ -212,7 +258,7 @@ export class LocalBroker implements BrokerService {
       }
       return [name, run]
     })
-    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof TopicService["handlers"]>
+    return Object.fromEntries(adapted) as Pick<UseCaseTable, AdaptedUseCase>
   }
 
   #topicAccess(): TopicAccess {
@@ -281,7 +327,8 @@ export class LocalBroker implements BrokerService {
     for (let i = 0; i < outcome.received.count; i++) {
       messages.push(deliveredMessage(this.#view, outcome.received, { i, record: this.#record(outcome.received, i) }))
     }
-    const isHandedOver = call.done(replyOf(outcome, () => ({ messages })))
+    const own = this.#control.withOwnHandles(call.context.caller, messages)
+    const isHandedOver = call.done(replyOf(outcome, () => ({ messages: own })))
     if (isHandedOver === false && messages.length > 0) {
       this.state.givenBackCount += messages.length
       const handles = messages.map((message) => message.deliveryHandle)

@@ -40,7 +40,7 @@ export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestG
   const { authentication, ...rest } = changes
   const server = await startGrpcServer({
     service: broker,
-    keys: new Map([[SECRET_ID, SECRET_KEY]]),
+    keys: broker.keys,
     clock,
     timers: new NodeTimers(),
     metrics,
