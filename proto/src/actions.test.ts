@@ -10,6 +10,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "ChangeMessageVisibility",
     "ClearQueue",
     "ClearSubscriptionFilterTags",
+    "CreateKey",
     "CreateQueue",
     "CreateTopic",
     "DeleteMessage",
@@ -20,6 +21,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "GetSubscriptionAttributes",
     "GetTopicAttributes",
     "ListDeadLetterSourceQueues",
+    "ListKey",
     "ListQueue",
     "ListSubscriptionByTopic",
     "ListTopic",
@@ -28,7 +30,9 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "QueryQueueRoute",
     "QueryTopicRoute",
     "ReceiveMessage",
+    "RevokeKey",
     "RewindQueue",
+    "RotateKey",
     "SendMessage",
     "SetQueueAttributes",
     "SetSubscriptionAttributes",
@@ -78,13 +82,15 @@ test("GetQueueAttributes answers the thirteen fields that the Java SDKs ask for,
   )
 })
 
-test("only a send, a publish and a clear must not be repeated without an id", () => {
+test("only a send, a publish, a clear and a new key must not be repeated without an id", () => {
   expect(ACTION_NAMES.filter((name) => !actionRow(name).isRepeatable)).toEqual([
     "ClearQueue",
     "SendMessage",
     "BatchSendMessage",
     "PublishMessage",
     "BatchPublishMessage",
+    "CreateKey",
+    "RotateKey",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

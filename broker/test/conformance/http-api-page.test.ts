@@ -40,13 +40,15 @@ test("the examples run, in their order, and answer as the page says", async () =
   const face = await openFace(SERVERS[0] ?? "node")
   const client = new CmqClient(face.port)
   let handles: string[] = []
+  let keyId = ""
   for (const { action, params, reply } of ACTION_EXAMPLES) {
     // UnbindDeadLetterQueue needs a policy to take away; the page does not show how it came there.
     if (action === "UnbindDeadLetterQueue") await bindDeadLetterQueue(client)
-    const { json } = await client.call(action, realParams(params, handles))
+    const { json } = await client.call(action, { ...realParams(params, handles), ...("keyId" in params && { keyId }) })
     expect(shapeOf(json), `${action}: ${JSON.stringify(json)}`).toEqual(shapeOf(reply))
     const received =
       action === "BatchReceiveMessage" ? json["msgInfoList"] : action === "ReceiveMessage" ? [json] : undefined
+    if (action === "CreateKey") keyId = json["secretId"] as string
     if (received !== undefined)
       handles = (received as { receiptHandle: string }[]).map(({ receiptHandle }) => receiptHandle)
   }
@@ -76,6 +78,7 @@ function shapeOf(value: unknown, name = ""): unknown {
     if (name === "cluster") return "object"
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shapeOf(each, key)]))
   }
-  const isSteady = !/Time$|^requestId$|^msgId$|^receiptHandle$|^queueId$|^sequence$|^nextSeq$/.test(name)
+  const isSteady =
+    !/Time$|^requestId$|^msgId$|^receiptHandle$|^queueId$|^sequence$|^nextSeq$|^secretId$|^secretKey$/.test(name)
   return isSteady ? value : typeof value
 }

@@ -4,6 +4,7 @@
  */
 import type { ActionName, ErrorName } from "@opencmq/proto"
 import type { Params } from "./client.ts"
+import { KEY_ERRORS, KEY_EXAMPLES } from "./key-examples.ts"
 import { TOPIC_ERRORS, TOPIC_EXAMPLES } from "./topic-examples.ts"
 
 export interface ActionExample {
@@ -150,6 +151,7 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
   { action: "UnbindDeadLetterQueue", params: { queueName: "orders" }, reply: { ...OK, queueId: "queue-9e3779b1" } },
   { action: "DeleteQueue", params: { queueName: "orders" }, reply: OK },
   ...TOPIC_EXAMPLES,
+  ...KEY_EXAMPLES,
   {
     action: "GetClusterStatus",
     params: {},
@@ -171,6 +173,8 @@ export const COMMON_ERRORS: readonly ErrorName[] = [
   "parameterOutOfRange",
   "secretIdMalformed",
   "authenticationFailed",
+  "permissionDenied",
+  "secretIdUnknown",
   "requestExpired",
   "nonceReplayed",
   "overloaded",
@@ -229,5 +233,6 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   ChangeMessageVisibility: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
   PeekMessage: QUEUE_ERRORS,
   ...TOPIC_ERRORS,
+  ...KEY_ERRORS,
   GetClusterStatus: [],
 }
