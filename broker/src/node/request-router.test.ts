@@ -146,3 +146,13 @@ test("what is carried out for other nodes counts as under way", () => {
   expect(answers).toHaveLength(1)
   expect(follower.router.inFlightCount).toBe(0)
 })
+
+test("a request says at the leader who asked for it, and without a caller it is carried out in nobody's name", () => {
+  const follower = new Follower()
+  follower.send("id")
+  expect(follower.sent[0]?.caller).toBe(OPERATOR)
+  follower.isLeader = true
+  const call = { callId: 8, timeoutMs: 1_000, name: "deleteQueue", request: {}, caller: undefined } as const
+  follower.router.carryOut(3, call, () => undefined)
+  expect(follower.local.at(-1)?.caller).toBeUndefined()
+})
