@@ -164,7 +164,7 @@ export class PeerLink {
       this.#user.helloReceived(peer, value as Hello)
       return
     }
-    const { caller, request } = value as Readonly<Record<"caller" | "request", unknown>>
+    const { caller, request } = (value ?? {}) as Readonly<Record<"caller" | "request", unknown>>
     const name = frame.useCase as LeaderUseCase
     this.#user.callReceived(peer, {
       callId: frame.requestId,
