@@ -13,6 +13,9 @@ import { LIMITS } from "@opencmq/proto"
 export const DEVELOPMENT_SECRET_ID = "AKIDopencmqdevelopment"
 export const DEVELOPMENT_SECRET_KEY = "opencmq-development-secret-key"
 
+/** The master key of development mode: as public. */
+export const DEVELOPMENT_MASTER_KEY = "b3BlbmNtcS1kZXZlbG9wbWVudC1tYXN0ZXIta2V5ISE="
+
 /** Where a client looks for a broker when it is told nothing. */
 export const DEFAULT_ENDPOINT = "http://127.0.0.1:7070"
 
@@ -168,6 +171,15 @@ export const OPTIONS = {
     choices: ["refuse", "allow"],
     default: "refuse",
     help: "What happens to an exact copy of a signed request, at the node that took it, for 5 to 10 minutes (ADR 0013).",
+  },
+  masterKey: {
+    group: "Access",
+    kind: "text",
+    pattern: /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/,
+    allowed: "base64 of 32 bytes",
+    default: undefined,
+    isSecret: true,
+    help: "Under which the secrets of key pairs are kept (`opencmq key`); the same on all nodes. `openssl rand -base64 32` makes one. Absent: no key pair but that of the options.",
   },
   peerSecret: {
     group: "Access",
@@ -409,6 +421,12 @@ function peerText({ id, host: name, port: number }: PeerOption): string {
 export function clusterConfigHash(options: ServerOptions): string {
   const shared = OPTION_NAMES.filter((name) => optionRow(name).mustAgree === true)
   const lines = shared.map((name) => `${name}=${optionText(name, options[name])}`)
+  // Whether it is the same one, without telling which.
+  if (options.masterKey !== undefined) lines.push(`masterKey=${fingerprintOf(options.masterKey)}`)
   lines.push(`nodes=${options.peers.map(({ id }) => id).join(",")}`)
   return createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 16)
+}
+
+function fingerprintOf(secret: string): string {
+  return createHash("sha256").update(`opencmq/1/config/${secret}`).digest("hex")
 }

@@ -33,6 +33,23 @@ export interface Timers {
   every(periodMs: number, run: () => void): Cancel
 }
 
+/** A key pair as it is made: the secret for whoever asked, the sealed one for everybody. */
+export interface MintedKey {
+  readonly secretId: string
+  readonly secretKey: string
+  readonly sealedSecret: string
+}
+
+/** Makes and opens the secrets of key pairs; all of it hangs on the master key of the cluster. */
+export interface KeyVault {
+  /** Undefined = there is no master key. */
+  mint(): MintedKey | undefined
+  /** The SecretKey; undefined when it was sealed under another master key or for another SecretId, or is damaged. */
+  open(secretId: string, sealedSecret: string): string | undefined
+  /** 128 bits for the receipt handles of an account, as four words; the same on every node. */
+  handleKeyOf(accountName: string): readonly number[]
+}
+
 export interface Logger {
   debug(fields: Readonly<Record<string, unknown>>, text: string): void
   info(fields: Readonly<Record<string, unknown>>, text: string): void

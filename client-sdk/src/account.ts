@@ -2,6 +2,7 @@
  * The way in: endpoints, keys, and what concerns no single queue. One `Account` a program is enough; it keeps the
  * connections, the retry budget and what is known about the endpoints.
  */
+import { AccountKeys } from "./account-keys.ts"
 import { checkOptions, checkString, typeError } from "./argument-check.ts"
 import { AttemptRunner } from "./attempt-runner.ts"
 import { Caller } from "./caller.ts"
@@ -82,6 +83,8 @@ export type ClusterStatus = Readonly<Record<string, unknown>>
 
 /** A cluster, as one key pair sees it. */
 export class Account {
+  /** The key pairs of the cluster; only who may administer it can use this. */
+  readonly keys: AccountKeys
   readonly #caller: Caller
   readonly #pool: EndpointPool
   readonly #transport: Transport
@@ -129,6 +132,7 @@ export class Account {
       timeoutMs: options.timeoutMs ?? 30_000,
       random: this.#random,
     })
+    this.keys = new AccountKeys(this.#caller)
   }
 
   /**

@@ -12,6 +12,8 @@ export type {
   TopicEntry,
   TopicList,
 } from "./account.ts"
+export { AccountKeys } from "./account-keys.ts"
+export type { KeyEntry, KeyList, NewKey } from "./account-keys.ts"
 export type { MessageAttributes } from "./body.ts"
 export type { CallOptions } from "./caller.ts"
 export { systemClock } from "./clock.ts"

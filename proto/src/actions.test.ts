@@ -11,6 +11,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "ClearQueue",
     "ClearSubscriptionFilterTags",
     "ConfirmTransaction",
+    "CreateKey",
     "CreateQueue",
     "CreateTopic",
     "DeleteMessage",
@@ -22,6 +23,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "GetTopicAttributes",
     "ListDeadLetterSourceQueues",
     "ListHalfMessage",
+    "ListKey",
     "ListQueue",
     "ListSubscriptionByTopic",
     "ListTopic",
@@ -30,7 +32,9 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "QueryQueueRoute",
     "QueryTopicRoute",
     "ReceiveMessage",
+    "RevokeKey",
     "RewindQueue",
+    "RotateKey",
     "SendHalfMessage",
     "SendMessage",
     "SetQueueAttributes",
@@ -81,7 +85,7 @@ test("GetQueueAttributes answers the thirteen fields that the Java SDKs ask for,
   )
 })
 
-test("only a send, a publish and a clear must not be repeated without an id", () => {
+test("only a send, a publish, a clear and a new key must not be repeated without an id", () => {
   expect(ACTION_NAMES.filter((name) => !actionRow(name).isRepeatable)).toEqual([
     "ClearQueue",
     "SendMessage",
@@ -89,6 +93,8 @@ test("only a send, a publish and a clear must not be repeated without an id", ()
     "PublishMessage",
     "BatchPublishMessage",
     "SendHalfMessage",
+    "CreateKey",
+    "RotateKey",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

@@ -1,6 +1,6 @@
 /**
- * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics and of transactions
- * are in files of their own, `topic-actions.ts` and `transaction-actions.ts`.
+ * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics, of transactions and of
+ * key pairs are in files of their own, `topic-actions.ts`, `transaction-actions.ts` and `key-actions.ts`.
  *
  * The HTTP face validates from it (`readParameters`), the SDK sends by it, docs/http-api.md describes it. What an
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
@@ -9,6 +9,7 @@
 import { attributes, batchAttributes, clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
+import { KEY_ACTIONS } from "./key-actions.ts"
 import { LIMITS } from "./limits.ts"
 import type { LimitRow } from "./limits.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
@@ -21,6 +22,7 @@ import { TRANSACTION_ACTIONS } from "./transaction-actions.ts"
  * - `text`: as it is; empty = absent. `limit` is its length in the limit's unit.
  * - `digits`: one to twenty digits, kept as text, since they may not fit a number.
  * - `queueName`, `topicName`, `subscriptionName`: by `NAME_PATTERN`, else `queueNameInvalid` and its like.
+ * - `accountName`: by the same pattern.  `permission`: `parsePermission`, else `permissionInvalid`; its text.
  * - `key`: a routing key or binding key: `routingKeyBytes`, and no more dots than `routingKeyDelimitersCount`.
  * - `word`: one of `words`, in any case; the value has the table's spelling. Another word: `unknownWord`.
  * - `int`: strict whole number within `limit`; empty is a type error.
@@ -34,6 +36,8 @@ export type ParameterType =
   | "queueName"
   | "topicName"
   | "subscriptionName"
+  | "accountName"
+  | "permission"
   | "key"
   | "word"
   | "int"
@@ -408,6 +412,8 @@ export const ACTIONS = {
   },
 
   ...TOPIC_ACTIONS,
+
+  ...KEY_ACTIONS,
 
   // --- OpenCMQ's own ------------------------------------------------------------------------------------
   ChangeMessageVisibility: {

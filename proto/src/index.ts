@@ -44,6 +44,8 @@ export { canonicalString, sign, signText, signatureHash, verify } from "./signat
 export type { CanonicalDialect, SignableRequest, SignatureHash, Verification } from "./signature.ts"
 export { CALL_METADATA, bytesHash, callText, signCall, verifyCall } from "./call-signature.ts"
 export type { SignableCall } from "./call-signature.ts"
+export { PERMISSION_ROLES, matchesName, parsePermission } from "./permission.ts"
+export type { Permission, PermissionKind, PermissionRole } from "./permission.ts"
 export { PROTO_FILES, PROTO_ROOT } from "./proto-files.ts"
 export { ACTION_NAMES, ACTIONS, COMMON_PARAMETERS, MESSAGE_REPLY, actionRow, findAction } from "./actions.ts"
 export type {

@@ -618,6 +618,42 @@ export const LIMITS = {
     meaning: "Endpoint of a subscription: an http:// address without blanks, or a queue name.",
     source: "D: Subscribe",
   },
+
+  // --- Access ---------------------------------------------------------------------------------------------
+  keysPerClusterCount: {
+    min: 0,
+    max: 1_000,
+    default: 1_000,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "Key pairs kept in a cluster. More: keyLimitReached.",
+    source: "OpenCMQ",
+  },
+  keysPerAccountCount: {
+    min: 0,
+    max: 2,
+    default: 2,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "Key pairs of one account: one, and the one that replaces it. More: accountKeyLimitReached.",
+    source: "OpenCMQ",
+  },
+  permissionsPerKeyCount: {
+    min: 1,
+    max: 16,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "Permissions of one key pair.",
+    source: "OpenCMQ",
+  },
+  secretIdLength: {
+    min: 1,
+    max: 128,
+    unit: "characters",
+    isConfigurable: false,
+    meaning: "A SecretId.",
+    source: "OpenCMQ",
+  },
 } as const satisfies Record<string, LimitRow>
 
 /** Name of a limit. */

@@ -16,6 +16,7 @@ import { parseInteger } from "./integer.ts"
 import { LIMITS, isQueueName, isWithin } from "./limits.ts"
 import { parseAttributes, readAttributeGroup } from "./message-attributes.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
+import { parsePermission } from "./permission.ts"
 import { accept, refuse } from "./reading.ts"
 import type { ParameterMap, Reading, Refused } from "./reading.ts"
 import { decodeReceiptHandle } from "./receipt-handle.ts"
@@ -104,6 +105,10 @@ function readScalar(given: Given, row: ParameterRow): Reading<Scalar> {
       return isQueueName(given.text) ? accept(given.text) : refuse("topicNameInvalid")
     case "subscriptionName":
       return isQueueName(given.text) ? accept(given.text) : refuse("subscriptionNameInvalid")
+    case "accountName":
+      return isQueueName(given.text) ? accept(given.text) : refuse("accountNameInvalid")
+    case "permission":
+      return parsePermission(given.text) === undefined ? refuse("permissionInvalid", given.text) : accept(given.text)
     case "key":
       return readKey(given)
     case "word":

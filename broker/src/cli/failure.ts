@@ -117,6 +117,9 @@ function hintFor(error: CmqError, context: FailureContext | undefined): string |
   if (error.name === "argumentInvalid" && names.some((name) => name !== undefined && !isQueueName(name))) {
     return "a name is 1 to 64 letters, digits, - and _, the first a letter"
   }
+  if (error.name === "permissionDenied") {
+    return `the key pair ${context.target.key} may not do this; whoever administers the cluster: opencmq key ls`
+  }
   const exit = exitOfError(error.name)
   if (exit === "authentication") {
     return `key pair: ${context.target.key}; set OPENCMQ_SECRET_ID and OPENCMQ_SECRET_KEY to the broker's`

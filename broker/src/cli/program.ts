@@ -7,6 +7,7 @@ import { addClusterCommands } from "./cluster-commands.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { CliFailure, reportFailure } from "./failure.ts"
 import { addExplainCommand } from "./explain-command.ts"
+import { addKeyCommands } from "./key-commands.ts"
 import { addMessageCommands } from "./message-commands.ts"
 import { addQueueCommands } from "./queue-commands.ts"
 import { addServerCommands } from "./server-commands.ts"
@@ -86,6 +87,7 @@ export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" |
   addServerCommands(program, act)
   addQueueCommands(program, act)
   addMessageCommands(program, act)
+  addKeyCommands(program, act)
   addTopicCommands(program, act)
   addSubscriptionCommands(program, act)
   addClusterCommands(program, act)

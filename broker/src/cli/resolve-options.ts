@@ -3,6 +3,7 @@
  * name, the value, where it came from and what is allowed; with one problem nothing starts.
  */
 import {
+  DEVELOPMENT_MASTER_KEY,
   DEVELOPMENT_SECRET_ID,
   DEVELOPMENT_SECRET_KEY,
   OPTION_NAMES,
@@ -98,7 +99,16 @@ function quoted(row: OptionRow, raw: unknown): string {
 }
 
 function fillDevelopmentKeys(options: Record<string, unknown>, origins: Record<string, string>): void {
-  if (options["devMode"] !== true || options["secretId"] !== undefined || options["secretKey"] !== undefined) return
+  if (options["devMode"] !== true) return
+  fillKeyPair(options, origins)
+  // Only where the key pair is as public, and so the ports are loopback's.
+  if (options["masterKey"] !== undefined || options["secretKey"] !== DEVELOPMENT_SECRET_KEY) return
+  options["masterKey"] = DEVELOPMENT_MASTER_KEY
+  origins["masterKey"] = "default of devMode"
+}
+
+function fillKeyPair(options: Record<string, unknown>, origins: Record<string, string>): void {
+  if (options["secretId"] !== undefined || options["secretKey"] !== undefined) return
   options["secretId"] = DEVELOPMENT_SECRET_ID
   options["secretKey"] = DEVELOPMENT_SECRET_KEY
   origins["secretId"] = origins["secretKey"] = "default of devMode"

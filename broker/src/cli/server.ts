@@ -29,6 +29,7 @@ import { openLevelStore } from "../adapters/store/level-store.ts"
 import { MemoryStore } from "../adapters/store/memory-store.ts"
 import { createPinoLogger } from "../adapters/system/pino-logger.ts"
 import type { RootLogger } from "../adapters/system/pino-logger.ts"
+import { MasterKeyVault } from "../adapters/system/master-key-vault.ts"
 import { makePrometheusMetrics, QUEUE_SERIES_MAX } from "../adapters/system/prometheus-metrics.ts"
 import { NodeTimers } from "../adapters/system/node-timers.ts"
 import { SystemClock } from "../adapters/system/system-clock.ts"
@@ -37,6 +38,8 @@ import { createRandom } from "../core/random.ts"
 import { startBrokerNode } from "../node/broker-node.ts"
 import type { BrokerNode, BrokerNodeParts } from "../node/broker-node.ts"
 import type { BrokerService } from "../node/service-types.ts"
+import { CLOSED_VAULT } from "../node/key-mint.ts"
+import { ClusterKeys } from "../node/key-ring.ts"
 import type { KeyRing } from "../node/request-guard.ts"
 import type { Metrics, MetricsPage } from "../node/metrics.ts"
 import { tellHalfQueries } from "../node/half-query-notices.ts"
@@ -51,7 +54,7 @@ import {
   OPTION_NAMES,
 } from "../options.ts"
 import type { ServerOptions } from "../options.ts"
-import type { CheckpointStore, Done, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
+import type { CheckpointStore, Done, KeyVault, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
 import { CliFailure } from "./failure.ts"
 import { checkListen, operatorError } from "./start-failure.ts"
 import type { ListenAddress } from "./start-failure.ts"
@@ -128,6 +131,7 @@ class BrokerProcess {
   readonly #timers = new NodeTimers()
   readonly #metrics: Metrics & MetricsPage
   readonly #pushes: HttpPushTransport
+  readonly #vault: KeyVault
   #end: (code: number) => void = () => undefined
   #transport: TcpTransport | undefined
   #node: BrokerNode | undefined
@@ -149,6 +153,8 @@ class BrokerProcess {
       queueSeriesMax: QUEUE_SERIES_MAX,
       withProcess: true,
     })
+    const { masterKey } = options
+    this.#vault = masterKey === undefined ? CLOSED_VAULT : new MasterKeyVault(masterKey)
     this.#pushes = makePushTransport(options, {
       clock: this.#clock,
       timers: this.#timers,
@@ -176,7 +182,7 @@ class BrokerProcess {
     })
     // Before HTTP, which tells its address.
     const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
-    this.#face = await this.#makeFace(this.#notReadyBeforeOpen(service), tcpRoute(options, tcp.port))
+    this.#face = await this.#makeFace(service, tcpRoute(options, tcp.port))
     const { port } = await this.#face.listen({ host: options.httpHost, port: options.httpPort })
     this.#grpc = await this.#startGrpc(service)
     const ports = { http: port, grpc: this.#grpc.port, tcp: tcp.port }
@@ -217,6 +223,7 @@ class BrokerProcess {
       checkpoint,
       openLog,
       pushTransport: this.#pushes,
+      vault: this.#vault,
       connect: (events) => this.#makeTransport(events),
       fatal: (error) => {
         this.#logger.error({ err: error }, "the broker cannot go on")
@@ -284,11 +291,21 @@ class BrokerProcess {
     return this.#transport
   }
 
+  #keysOf(service: BrokerNode): KeyRing {
+    const { secretId, secretKey } = keyPairOf(this.#options)
+    return new ClusterKeys({
+      operator: secretId === undefined ? undefined : { secretId, secretKey },
+      findKey: (id) => service.replica.machine.findKey(id),
+      vault: this.#vault,
+      logger: this.#logger,
+    })
+  }
+
   #makeTcpFace(service: BrokerNode): TcpFace {
     const { maxConnections, requestTimeoutMs } = this.#options
     return new TcpFace({
       service,
-      keys: keyRingOf(this.#options),
+      keys: this.#keysOf(service),
       clock: this.#clock,
       timers: this.#timers,
       logger: this.#logger,
@@ -308,13 +325,13 @@ class BrokerProcess {
     }
   }
 
-  #makeFace(service: BrokerService, route: TcpRoute): Promise<HttpFace> {
+  #makeFace(node: BrokerNode, route: TcpRoute): Promise<HttpFace> {
     const options = this.#options
     const defaults = httpFaceDefaults(PRODUCT_VERSION)
     const { secretId } = keyPairOf(options)
     return makeHttpFace({
-      service,
-      keys: keyRingOf(options),
+      service: this.#notReadyBeforeOpen(node),
+      keys: this.#keysOf(node),
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics,
@@ -342,7 +359,7 @@ class BrokerProcess {
     const options = this.#options
     return startGrpcServer({
       service,
-      keys: keyRingOf(options),
+      keys: this.#keysOf(service),
       clock: this.#clock,
       timers: this.#timers,
       metrics: this.#metrics,
@@ -422,11 +439,6 @@ function keyPairOf(options: ServerOptions): { readonly secretId: string | undefi
   if (secretId !== undefined && secretKey !== undefined) return { secretId, secretKey }
   if (options.devMode) return { secretId: DEVELOPMENT_SECRET_ID, secretKey: DEVELOPMENT_SECRET_KEY }
   return { secretId: undefined, secretKey: "" }
-}
-
-function keyRingOf(options: ServerOptions): KeyRing {
-  const { secretId, secretKey } = keyPairOf(options)
-  return { get: (id) => (id === secretId ? secretKey : undefined) }
 }
 
 /** What is listened on everywhere has no address that could be told to others. */

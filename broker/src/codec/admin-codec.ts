@@ -1,5 +1,5 @@
 /**
- * The rare commands (queues, topics, subscriptions and their attributes) as JSON text inside their command frame.
+ * The rare commands (queues, topics, subscriptions, their attributes, key pairs) as JSON text inside their command frame.
  *
  * They are a few a day, so being readable in a log dump and open for new fields counts more than bytes. The text is
  * written field by field in a fixed order and read field by field: an unknown field is ignored, a missing or wrong
@@ -7,6 +7,7 @@
  */
 import type {
   ClearQueue,
+  CreateKey,
   CreateQueue,
   CreateTopic,
   DeadLetterPolicy,
@@ -15,7 +16,9 @@ import type {
   Endpoint,
   Expire,
   QueueAttributes,
+  RevokeKey,
   RewindQueue,
+  RotateKey,
   SetQueueAttributes,
   SetSubscriptionAttributes,
   SetTopicAttributes,
@@ -37,15 +40,19 @@ export type AdminCommand =
   | UnbindDeadLetterQueue
   | Expire
   | TopicCommand
+  | KeyCommand
 
 export type TopicCommand =
   CreateTopic | SetTopicAttributes | DeleteTopic | Subscribe | SetSubscriptionAttributes | Unsubscribe
+
+export type KeyCommand = CreateKey | RotateKey | RevokeKey
 
 /** Longest text of one administrative command. */
 export const ADMIN_TEXT_BYTES_MAX = 16_384
 const NAME_LENGTH_MAX = 256
 const URL_LENGTH_MAX = 2048
-/** Tags or binding keys of one subscription. */
+const SEALED_LENGTH_MAX = 1024
+/** Tags or binding keys of one subscription, permissions of one key. */
 const TEXTS_MAX = 64
 
 const numberFields = [
@@ -81,6 +88,24 @@ export function adminCommandText(command: AdminCommand): string {
     case "setSubscriptionAttributes":
     case "unsubscribe":
       return topicCommandText(command)
+    case "createKey":
+    case "rotateKey":
+    case "revokeKey":
+      return keyCommandText(command)
+  }
+}
+
+function keyCommandText(command: KeyCommand): string {
+  const { secretId } = command
+  switch (command.kind) {
+    case "createKey": {
+      const { accountName, permissions, sealedSecret } = command
+      return JSON.stringify({ secretId, accountName, permissions, sealedSecret })
+    }
+    case "rotateKey":
+      return JSON.stringify({ secretId, newSecretId: command.newSecretId, sealedSecret: command.sealedSecret })
+    case "revokeKey":
+      return JSON.stringify({ secretId })
   }
 }
 
@@ -137,6 +162,27 @@ export function parseAdminCommand(kind: AdminCommand["kind"], text: string): Adm
     case "setSubscriptionAttributes":
     case "unsubscribe":
       return parseTopicCommand(kind, fields)
+    case "createKey":
+    case "rotateKey":
+    case "revokeKey":
+      return parseKeyCommand(kind, fields)
+  }
+}
+
+function parseKeyCommand(kind: KeyCommand["kind"], fields: Json): KeyCommand {
+  const secretId = nameIn(fields, "secretId")
+  switch (kind) {
+    case "createKey": {
+      const permissions = textsIn(fields, "permissions")
+      const sealedSecret = textIn(fields, "sealedSecret", SEALED_LENGTH_MAX)
+      return { kind, secretId, accountName: nameIn(fields, "accountName"), permissions, sealedSecret }
+    }
+    case "rotateKey": {
+      const sealedSecret = textIn(fields, "sealedSecret", SEALED_LENGTH_MAX)
+      return { kind, secretId, newSecretId: nameIn(fields, "newSecretId"), sealedSecret }
+    }
+    case "revokeKey":
+      return { kind, secretId }
   }
 }
 

@@ -7,12 +7,12 @@ import type { Random } from "../core/random.ts"
 import { Raft } from "../core/raft/raft.ts"
 import type { Entry, NodeId, SnapshotMeta } from "../core/raft/types.ts"
 import { QueueMachine } from "../core/queue/queue-machine.ts"
-import type { ErrorName } from "@opencmq/proto"
 import type { SenderFacts } from "../codec/peer-codec.ts"
 import type {
   CheckpointStore,
   Clock,
   Done,
+  KeyVault,
   Logger,
   LogEvents,
   LogRecovery,
@@ -22,10 +22,14 @@ import type {
   PushTransport,
   Timers,
 } from "../ports.ts"
+import { AccessControl } from "./access-control.ts"
 import { Checkpointer } from "./checkpointer.ts"
+import { ClusterSpace } from "./cluster-space.ts"
 import { clusterStatusOf } from "./cluster-view.ts"
 import { EntryRepair } from "./entry-repair.ts"
 import { Founding } from "./founding.ts"
+import { CLOSED_VAULT, KeyMint } from "./key-mint.ts"
+import type { MintCall } from "./key-mint.ts"
 import { LeaderService } from "./leader-service.ts"
 import type { Metrics } from "./metrics.ts"
 import { bootReplica, installSnapshot, isEmptyMember, openSnapshotView } from "./node-boot.ts"
@@ -36,15 +40,7 @@ import { PeerLink } from "./peer-link.ts"
 import type { Hello, PeerLinkUser } from "./peer-link.ts"
 import { pusherOf, type Pusher } from "./pusher.ts"
 import { RequestRouter } from "./request-router.ts"
-import type {
-  BrokerService,
-  ClusterStatus,
-  Reply,
-  RequestContext,
-  RequestOf,
-  UseCaseName,
-  ValueOf,
-} from "./service-types.ts"
+import type { BrokerService, ClusterStatus, RequestOf, UseCaseName } from "./service-types.ts"
 import type { SetReplica, SetReplicaUser } from "./set-replica.ts"
 import { SnapshotReceiver } from "./snapshot-receiver.ts"
 import { SnapshotSender } from "./snapshot-sender.ts"
@@ -63,6 +59,8 @@ export interface BrokerNodeParts {
   readonly connect: (events: PeerEvents) => PeerTransport
   /** Where subscriptions' messages go. */
   readonly pushTransport: PushTransport
+  /** Absent: no key pairs but those of the options. */
+  readonly vault?: KeyVault
   /** The node cannot go on (failed sync, unreadable checkpoint): the process must end with an error. Called once. */
   readonly fatal: (error: Error) => void
   /** Tests build their Rafts otherwise. */
@@ -119,6 +117,8 @@ export class BrokerNode implements BrokerService {
   readonly leader: LeaderService
   readonly checkpointer: Checkpointer
   readonly router: RequestRouter
+  readonly #mint: KeyMint
+  readonly #space: ClusterSpace
   readonly pusher: Pusher
   readonly #parts: BrokerNodeParts
   readonly #metrics: NodeMetrics
@@ -127,7 +127,6 @@ export class BrokerNode implements BrokerService {
   readonly #founding: Founding
   readonly #ticker: Ticker
   readonly #peerAddresses = new Map<NodeId, string>()
-  readonly #diskLowAt = new Set<NodeId>()
   /** Committed somewhere: the greatest that a peer told when it was met. Raft itself tells no follower more than it has. */
   #knownCommitIndex = 0
   #transport: PeerTransport | undefined
@@ -141,8 +140,11 @@ export class BrokerNode implements BrokerService {
     this.#metrics = new NodeMetrics(parts.metrics)
     this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
     const send = this.link.send.bind(this.link)
-    const sendRefusal = (): ErrorName | undefined => this.#sendRefusal()
-    this.leader = new LeaderService({ ...parts, replica, link: this.link, metrics: this.#metrics, sendRefusal })
+    const { vault = CLOSED_VAULT } = parts
+    const control = new AccessControl({ findKey: (secretId) => replica.machine.findKey(secretId), vault })
+    this.#space = new ClusterSpace(replica)
+    const { sendRefusal } = this.#space
+    this.leader = new LeaderService({ ...parts, replica, link: this.link, metrics: this.#metrics, control, sendRefusal })
     this.pusher = pusherOf(replica, parts.pushTransport)
     this.router = new RequestRouter({
       nodeId: options.nodeId,
@@ -152,12 +154,14 @@ export class BrokerNode implements BrokerService {
       leaderReady: () => replica.leaderReady,
       leaderId: () => replica.status.leaderId,
       clusterStatus: () => this.clusterStatus(),
+      control,
       sendCall: (peer, call) => this.link.sendCall(peer, call),
       sendCancel: (peer, callId) => {
         this.link.sendCancel(peer, callId)
       },
       maxRequests: options.maxRequests,
     })
+    this.#mint = new KeyMint({ vault, logger, timers, carrier: this.router })
     this.checkpointer = new Checkpointer({
       replica,
       store: parts.checkpoint,
@@ -221,12 +225,8 @@ export class BrokerNode implements BrokerService {
 
   // ------------------------------------------------------------------------------------------ BrokerService
 
-  execute<K extends UseCaseName>(
-    name: K,
-    request: RequestOf<K>,
-    call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
-  ): void {
-    this.router.execute(name, request, call)
+  execute<K extends UseCaseName>(name: K, request: RequestOf<K>, call: MintCall<K>): void {
+    this.#mint.execute(name, request, call)
     this.#ticker.rest()
   }
 
@@ -447,19 +447,9 @@ export class BrokerNode implements BrokerService {
   }
 
   #factsReceived(peer: NodeId, facts: SenderFacts): void {
-    if (facts.diskLow) this.#diskLowAt.add(peer)
-    else this.#diskLowAt.delete(peer)
+    this.#space.heard(peer, facts.diskLow)
     const { role, leaderId } = this.replica.status
     if (facts.clockMs > 0 && role !== "leader" && leaderId === peer) this.replica.logClock.follow(facts.clockMs)
-  }
-
-  /** Sends wait until a majority, this node among it, has room again; receives and deletes go on meanwhile. */
-  #sendRefusal(): ErrorName | undefined {
-    if (this.replica.log.space().low) return "diskFull"
-    if (this.#diskLowAt.size === 0) return undefined
-    const { voters } = this.replica.raft.status().configuration
-    const lowCount = voters.filter((nodeId) => this.#diskLowAt.has(nodeId)).length
-    return lowCount > (voters.length - 1) / 2 ? "diskFull" : undefined
   }
 
   #tick(): void {

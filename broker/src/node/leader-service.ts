@@ -11,11 +11,21 @@ import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
 import { allMembers } from "../core/raft/configuration.ts"
 import type { Clock, PushTransport } from "../ports.ts"
+import type { AccessControl } from "./access-control.ts"
+import { keyHandlers } from "./key-service.ts"
 import type { PeerLink } from "./peer-link.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
-import type { DeliveredMessage, Handle, QueueStatus, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
+import type {
+  DeliveredMessage,
+  Handle,
+  QueueStatus,
+  RequestOf,
+  UseCaseName,
+  ValueOf,
+  MintedUseCase,
+} from "./service-types.ts"
 import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import { failureReply, nothing, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
@@ -26,26 +36,33 @@ export interface LeaderServiceParts {
   readonly replica: SetReplica
   readonly clock: Clock
   readonly metrics: NodeMetrics
+  readonly control: AccessControl
   /** Sends are refused while true (disk or memory is short); receives and deletes go on. */
   readonly sendRefusal: () => ErrorName | undefined
   readonly pushTransport: PushTransport
   readonly link: Pick<PeerLink, "levels">
 }
 
-/** Use cases that the leader does; `clusterStatus` is every node's own. */
-export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus">
+/** Use cases that the leader does; the others are every node's own. */
+export type LeaderUseCase = Exclude<UseCaseName, "clusterStatus" | MintedUseCase>
 
 export class LeaderService {
   readonly #replica: SetReplica
   readonly #access: SetAccess
   readonly #clock: Clock
   readonly #metrics: NodeMetrics
+  readonly #control: AccessControl
   readonly #sendRefusal: () => ErrorName | undefined
   readonly #polls = new LongPolls()
   #isEnding = false
   readonly #topics: TopicService
   readonly #transactions: TransactionService
-  readonly #handlers: Handlers<Exclude<LeaderUseCase, keyof (TopicService & TransactionService)["handlers"]>> = {
+  readonly #handlers: Handlers<
+    Exclude<
+      LeaderUseCase,
+      keyof (TopicService & TransactionService)["handlers"] | keyof ReturnType<typeof keyHandlers>
+    >
+  > = {
     createQueue: (request, call) => {
       this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
         queueId: this.#queueIdText(outcome.queueId),
@@ -107,6 +124,7 @@ export class LeaderService {
     this.#replica = parts.replica
     this.#clock = parts.clock
     this.#metrics = parts.metrics
+    this.#control = parts.control
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
     const { link, replica } = parts
@@ -123,7 +141,8 @@ export class LeaderService {
         replica.log.readRecords(positions, done)
       },
     })
-    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...this.#transactions.handlers }
+    const others = { ...this.#transactions.handlers, ...keyHandlers(this.#access) }
+    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...others }
   }
 
   get longPollCount(): number {
@@ -135,7 +154,9 @@ export class LeaderService {
   }
 
   execute<K extends LeaderUseCase>(name: K, request: RequestOf<K>, call: LeaderCall<ValueOf<K>>): void {
-    this.#all[name](request, call)
+    const admission = this.#control.admit({ name, request, caller: call.caller })
+    if (admission.isAllowed) this.#all[name](admission.request, call)
+    else call.done(refused(admission.error))
   }
 
   /** Entries were applied: these queues may have messages for waiting polls. */
@@ -236,7 +257,14 @@ export class LeaderService {
       deadlineMs: receive.pollUntilMs,
       tryReceive: () => {
         call.cancel = undefined
-        this.#proposeReceive(receive)
+        const { error } = this.#control.admit({
+          name: "receiveMessages",
+          request: receive.request,
+          caller: call.caller,
+        })
+        // Its key was revoked while it waited.
+        if (error !== undefined) call.done(refused(error))
+        else this.#proposeReceive(receive)
       },
       timedOut: () => {
         call.cancel = undefined
@@ -287,7 +315,8 @@ export class LeaderService {
       }
       if (unreadable.length > 0) this.#giveBack(queueId, unreadable)
       if (messages.length > 0) this.#metrics.messagesReceived(messages)
-      call.done(messages.length > 0 ? { ok: true, value: { messages } } : refused("internal"))
+      const own = this.#control.withOwnHandles(call.caller, messages)
+      call.done(own.length > 0 ? { ok: true, value: { messages: own } } : refused("internal"))
     })
   }
 

@@ -64,6 +64,8 @@ export const MACHINE_LIMITS = {
   inflightPerQueue: LIMITS.inFlightPerQueueCount.default,
   topicCount: LIMITS.topicsPerAccountCount.default,
   waitingPerSubscription: 100_000_000,
+  keyCount: LIMITS.keysPerClusterCount.default,
+  keysPerAccount: LIMITS.keysPerAccountCount.default,
   deadLetterSources: LIMITS.deadLetterSourcesCount.max,
   deduplicationIds: LIMITS.deduplicationIdsPerSetCount.default,
   timeStepsPerEntry: 10_000,

@@ -58,3 +58,12 @@ test("a full memory refuses, and forgets nothing, until the window turns", () =>
   expect(cache.remember("AKIDa", signature(10), WINDOW_MS)).toBe("fresh")
   expect(cache.remember("AKIDa", signature(3), WINDOW_MS)).toBe("replayed")
 })
+
+test("what was remembered of a key that is gone does not stay", () => {
+  const cache = new NonceCache({ windowMs: 1_000, maxEntriesPerKey: 10 })
+  for (let nth = 0; nth < 100; nth++) {
+    cache.remember(`AKID${String(nth)}`, "A".repeat(28), nth * 500)
+    expect(cache.keyCount()).toBeLessThanOrEqual(4)
+  }
+  expect(cache.remember("AKID99", "A".repeat(28), 99 * 500)).toBe("replayed")
+})

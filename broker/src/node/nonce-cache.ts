@@ -35,7 +35,7 @@ for (let value = 0; value < 64; value++) {
 /** Used by one node for its own clients; time is told. */
 export class NonceCache {
   private readonly options: NonceCacheOptions
-  /** By SecretId: only keys that exist get here, so their number is bounded. */
+  /** By SecretId: only keys that exist get here; of those that do not any more the memory goes after two windows. */
   private readonly memories = new Map<string, KeyMemory>()
 
   constructor(options: NonceCacheOptions) {
@@ -50,6 +50,7 @@ export class NonceCache {
   remember(secretId: string, signature: string, nowMs: number): NonceVerdict {
     let memory = this.memories.get(secretId)
     if (memory === undefined) {
+      this.forgetIdle(nowMs)
       memory = new KeyMemory(nowMs)
       this.memories.set(secretId, memory)
     }
@@ -60,6 +61,18 @@ export class NonceCache {
     if (memory.count >= this.options.maxEntriesPerKey) return "full"
     memory.add(place, tag)
     return "fresh"
+  }
+
+  /** Keys of which anything is remembered. */
+  keyCount(): number {
+    return this.memories.size
+  }
+
+  /** Keys come and go; what is remembered of one that is silent for so long refuses nothing any more. O(keys). */
+  private forgetIdle(nowMs: number): void {
+    for (const [secretId, memory] of this.memories) {
+      if (memory.isOver(nowMs, this.options.windowMs)) this.memories.delete(secretId)
+    }
   }
 
   /** Requests remembered in the newest generation, all keys. */
@@ -88,6 +101,11 @@ class KeyMemory {
 
   constructor(nowMs: number) {
     this.turnedAtMs = nowMs
+  }
+
+  /** Whether nothing that came can be in it any more. */
+  isOver(nowMs: number, windowMs: number): boolean {
+    return nowMs - this.turnedAtMs >= 2 * windowMs
   }
 
   turn(nowMs: number, windowMs: number): void {

@@ -13,6 +13,7 @@ import { decodeValue, encodeValue } from "../codec/value-codec.ts"
 import type { Logger, PeerTransport } from "../ports.ts"
 import type { Entry } from "../core/raft/types.ts"
 import { MemberLevels, OWN_LEVEL } from "./member-levels.ts"
+import { readCaller } from "./caller.ts"
 import type { LeaderUseCase } from "./leader-service.ts"
 import type { ForwardedCall } from "./request-router.ts"
 import type { Reply } from "./service-types.ts"
@@ -88,7 +89,7 @@ export class PeerLink {
 
   sendCall(peer: NodeId, call: ForwardedCall): boolean {
     const timeoutMs = Math.max(1, Math.min(U32_MAX, Math.ceil(call.timeoutMs)))
-    const value = encodeValue(call.request)
+    const value = encodeValue({ caller: call.caller, request: call.request })
     return this.send(peer, {
       kind: "forwardRequest",
       setId: this.#setId,
@@ -161,15 +162,22 @@ export class PeerLink {
   }
 
   #requestReceived(peer: NodeId, frame: Extract<PeerFrame, { kind: "forwardRequest" }>): void {
-    const request = decodeValue(frame.value)
+    const value = decodeValue(frame.value)
     if (frame.useCase === HELLO) {
-      const hello = request as Hello & { readonly level?: unknown }
+      const hello = value as Hello & { readonly level?: unknown }
       this.levels.said(peer, hello.level)
       this.#user.helloReceived(peer, hello)
       return
     }
+    const { caller, request } = (value ?? {}) as Readonly<Record<"caller" | "request", unknown>>
     const name = frame.useCase as LeaderUseCase
-    this.#user.callReceived(peer, { callId: frame.requestId, timeoutMs: frame.timeoutMs, name, request })
+    this.#user.callReceived(peer, {
+      callId: frame.requestId,
+      timeoutMs: frame.timeoutMs,
+      name,
+      request,
+      caller: readCaller(caller),
+    })
   }
 }
 

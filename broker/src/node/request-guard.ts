@@ -4,12 +4,16 @@
  */
 import type { ErrorName } from "@opencmq/proto"
 import type { Clock } from "../ports.ts"
+import type { Caller } from "./caller.ts"
 import type { Counter, Metrics } from "./metrics.ts"
 import { NonceCache } from "./nonce-cache.ts"
 
-/** The key pairs of the cluster: SecretId -> SecretKey. A Map will do. */
+/** The key pairs of the cluster. */
 export interface KeyRing {
+  /** The SecretKey. */
   get(secretId: string): string | undefined
+  /** Who asks with that key; said only of one whose signature was found to be right. */
+  callerOf(secretId: string): Caller
 }
 
 /** Why a request is not carried out: a row of the error table and the words for its text. */
@@ -49,6 +53,11 @@ export class KeyCheck<Reason extends string> {
   secretKeyOf(secretId: string): { readonly secretKey: string; readonly isKnown: boolean } {
     const secretKey = this.#keys.get(secretId)
     return { secretKey: secretKey ?? NO_KEY, isKnown: secretKey !== undefined }
+  }
+
+  /** Who asks; to be said when the signature was right. */
+  callerOf(secretId: string): Caller {
+    return this.#keys.callerOf(secretId)
   }
 
   /** Counts a refusal, and gives it back. */

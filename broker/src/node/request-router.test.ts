@@ -1,5 +1,8 @@
 import { expect, test } from "vitest"
 import type { ErrorName } from "@opencmq/proto"
+import { AccessControl } from "./access-control.ts"
+import { OPERATOR } from "./caller.ts"
+import { CLOSED_VAULT } from "./key-mint.ts"
 import { RequestRouter } from "./request-router.ts"
 import type { ForwardedCall, RouterParts } from "./request-router.ts"
 import type { LeaderService } from "./leader-service.ts"
@@ -29,6 +32,7 @@ class Follower {
     clusterStatus: () => {
       throw new Error("not asked here")
     },
+    control: new AccessControl({ findKey: () => undefined, vault: CLOSED_VAULT }),
     sendCall: (_peer, call) => {
       this.sent.push(call)
       return true
@@ -63,7 +67,8 @@ class Follower {
 
   #ask<K extends "sendMessages" | "receiveMessages">(name: K, request: RequestOf<K>): Waiting<K> {
     const waiting: Waiting<K> = { reply: undefined }
-    const context: RequestContext = { requestId: "r", timeoutMs: 1_000, cancelled: false, onCancel: undefined }
+    const caller = OPERATOR
+    const context: RequestContext = { requestId: "r", caller, timeoutMs: 1_000, cancelled: false, onCancel: undefined }
     this.router.execute(name, request, {
       context,
       done: (reply) => {
@@ -134,10 +139,20 @@ test("what is carried out for other nodes counts as under way", () => {
   const follower = new Follower()
   follower.isLeader = true
   const answers: unknown[] = []
-  const call: ForwardedCall = { callId: 7, timeoutMs: 1_000, name: "receiveMessages", request: {} }
+  const call: ForwardedCall = { callId: 7, timeoutMs: 1_000, name: "receiveMessages", request: {}, caller: OPERATOR }
   follower.router.carryOut(3, call, (reply) => answers.push(reply))
   expect(follower.router.inFlightCount).toBe(1)
   follower.local[0]?.done({ ok: false, error: "noMessage", args: [] })
   expect(answers).toHaveLength(1)
   expect(follower.router.inFlightCount).toBe(0)
+})
+
+test("a request says at the leader who asked for it, and without a caller it is carried out in nobody's name", () => {
+  const follower = new Follower()
+  follower.send("id")
+  expect(follower.sent[0]?.caller).toBe(OPERATOR)
+  follower.isLeader = true
+  const call = { callId: 8, timeoutMs: 1_000, name: "deleteQueue", request: {}, caller: undefined } as const
+  follower.router.carryOut(3, call, () => undefined)
+  expect(follower.local.at(-1)?.caller).toBeUndefined()
 })

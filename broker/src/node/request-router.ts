@@ -9,17 +9,22 @@ import { errorRow } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
 import type { NodeId } from "../core/raft/types.ts"
 import type { Clock, Timers } from "../ports.ts"
+import type { AccessControl } from "./access-control.ts"
+import { OPERATOR } from "./caller.ts"
+import type { Caller } from "./caller.ts"
 import { DeadlineList } from "./deadline-list.ts"
 import type { LeaderService, LeaderUseCase } from "./leader-service.ts"
 import { RETRY } from "./set-access.ts"
 import type { LeaderCall } from "./set-access.ts"
-import type { ClusterStatus, Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
+import type { ClusterStatus, Reply, RequestContext, RequestOf, ValueOf } from "./service-types.ts"
 
 export interface ForwardedCall {
   readonly callId: number
   readonly timeoutMs: number
   readonly name: LeaderUseCase
   readonly request: unknown
+  /** Undefined = the other node wrote something that is none. */
+  readonly caller: Caller | undefined
 }
 
 export interface RouterParts {
@@ -30,6 +35,8 @@ export interface RouterParts {
   readonly leaderReady: () => boolean
   readonly leaderId: () => NodeId
   readonly clusterStatus: () => ClusterStatus
+  /** For what this node answers by itself. */
+  readonly control: AccessControl
   /** False when the frame could not be sent. */
   readonly sendCall: (peer: NodeId, call: ForwardedCall) => boolean
   readonly sendCancel: (peer: NodeId, callId: number) => void
@@ -55,8 +62,10 @@ interface RoutedRequest {
   finished: boolean
 }
 
+type CarriedContext = Pick<RequestContext, "requestId" | "cancelled" | "onCancel">
+
 interface CarriedCall {
-  readonly context: RequestContext
+  readonly context: CarriedContext
   /** The connection it came over is gone. */
   isLost: boolean
 }
@@ -79,6 +88,7 @@ const REPEATABLE: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "listTopics",
   "getSubscriptionAttributes",
   "listSubscriptions",
+  "listKeys",
   "setTopicAttributes",
   "setSubscriptionAttributes",
 ])
@@ -93,6 +103,7 @@ const READ_ONLY: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "listTopics",
   "getSubscriptionAttributes",
   "listSubscriptions",
+  "listKeys",
 ])
 
 export class RequestRouter {
@@ -114,14 +125,15 @@ export class RequestRouter {
     return this.#requests.size + this.#carriedFor.size
   }
 
-  execute<K extends UseCaseName>(
+  /** @param name - not of those that `KeyMint` takes first. */
+  execute<K extends LeaderUseCase | "clusterStatus">(
     name: K,
     request: RequestOf<K>,
     call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
   ): void {
     const done = call.done as (reply: AnyReply) => boolean | undefined
     if (name === "clusterStatus") {
-      this.#later(() => done({ ok: true, value: this.#parts.clusterStatus() }))
+      this.#later(() => done(this.#ownStatus(call.context.caller)))
       return
     }
     const refusal = this.#entryRefusal()
@@ -149,6 +161,11 @@ export class RequestRouter {
       this.#cancel(routed)
     }
     this.#dispatch(routed)
+  }
+
+  #ownStatus(caller: Caller): AnyReply {
+    const admission = this.#parts.control.admit({ name: "clusterStatus", request: {}, caller })
+    return admission.isAllowed ? { ok: true, value: this.#parts.clusterStatus() } : refused(admission.error)
   }
 
   /** Role, leader or a connection changed: what waits may have somewhere to go. */
@@ -202,11 +219,13 @@ export class RequestRouter {
       return
     }
     const key = `${String(peer)}/${String(call.callId)}`
-    const context: RequestContext = { requestId: key, timeoutMs: call.timeoutMs, cancelled: false, onCancel: undefined }
+    const { caller, timeoutMs } = call
+    const context: CarriedContext = { requestId: key, cancelled: false, onCancel: undefined }
     const carried: CarriedCall = { context, isLost: false }
     this.#carriedFor.set(key, carried)
     const local: LeaderCall<unknown> = {
-      deadlineMs: this.#parts.clock.monotonicMs() + call.timeoutMs,
+      caller,
+      deadlineMs: this.#parts.clock.monotonicMs() + timeoutMs,
       cancel: undefined,
       done: (result) => {
         if (carried.isLost) {
@@ -257,6 +276,7 @@ export class RequestRouter {
     routed.place = "here"
     let isReturned = false
     const local: LeaderCall<unknown> = {
+      caller: routed.context.caller,
       deadlineMs: routed.deadlineMs,
       cancel: undefined,
       done: (result) => {
@@ -287,8 +307,9 @@ export class RequestRouter {
 
   #sendAway(routed: RoutedRequest, leaderId: NodeId): boolean {
     const timeoutMs = routed.deadlineMs - this.#parts.clock.monotonicMs()
-    const { callId, name, request } = routed
-    if (!this.#parts.sendCall(leaderId, { callId, timeoutMs, name, request })) return false
+    const { callId, name, request, context } = routed
+    const call = { callId, timeoutMs, name, request, caller: context.caller }
+    if (!this.#parts.sendCall(leaderId, call)) return false
     routed.place = "away"
     routed.awayTo = leaderId
     return true
@@ -347,7 +368,13 @@ export class RequestRouter {
       "changeVisibility",
       { queueName, handles, visibilityTimeoutMs: 0 },
       {
-        context: { requestId: `${call.requestId}/give-back`, timeoutMs: 5000, cancelled: false, onCancel: undefined },
+        context: {
+          requestId: `${call.requestId}/give-back`,
+          caller: OPERATOR,
+          timeoutMs: 5000,
+          cancelled: false,
+          onCancel: undefined,
+        },
         done: () => undefined,
       },
     )
@@ -395,7 +422,7 @@ function pollingWaitOf(request: unknown): number {
 /** A receive that leaves the wait to the queue's attribute may wait this long. */
 const MAX_POLLING_WAIT_MS = 30_000
 
-function cancelContext(context: RequestContext): void {
+function cancelContext(context: CarriedContext): void {
   context.cancelled = true
   context.onCancel?.()
 }

@@ -5,6 +5,7 @@
  * values, so a face never knows which node did the work. Times are Unix milliseconds, lengths of time milliseconds.
  */
 import type { ErrorName } from "@opencmq/proto"
+import type { Caller } from "./caller.ts"
 import type {
   Endpoint,
   QueueAttributes,
@@ -143,6 +144,35 @@ export interface QueuePage {
   readonly queues: readonly { readonly queueId: string; readonly queueName: string }[]
 }
 
+/** One key pair as it is shown: never with its secret. */
+export interface KeyStatus {
+  readonly secretId: string
+  readonly accountName: string
+  readonly permissions: readonly string[]
+  readonly createdAtMs: number
+}
+
+export interface KeyPage {
+  readonly totalCount: number
+  readonly keys: readonly KeyStatus[]
+}
+
+/** Told once, to whoever had it made. */
+export interface NewKey {
+  readonly secretId: string
+  readonly secretKey: string
+  readonly accountName: string
+}
+
+/** What lists of names are asked. */
+export interface ListRequest {
+  readonly searchWord: string
+  readonly offset: number
+  readonly limit: number
+  /** Set by the access control of the node that answers; other names are not shown, nor counted. */
+  readonly isShown?: (name: string) => boolean
+}
+
 export interface NodeStatus {
   readonly nodeId: number
   readonly role: string
@@ -177,11 +207,8 @@ export interface UseCases {
   rewindQueue: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
   unbindDeadLetterQueue: [{ readonly queueName: string }, Nothing]
   getQueueAttributes: [{ readonly queueName: string }, QueueStatus]
-  listQueues: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, QueuePage]
-  listDeadLetterSources: [
-    { readonly queueName: string; readonly searchWord: string; readonly offset: number; readonly limit: number },
-    QueuePage,
-  ]
+  listQueues: [ListRequest, QueuePage]
+  listDeadLetterSources: [ListRequest & { readonly queueName: string }, QueuePage]
   sendMessages: [
     { readonly queueName: string; readonly messages: readonly OutgoingMessage[] },
     { readonly msgIds: readonly string[]; readonly duplicates: readonly boolean[] },
@@ -240,7 +267,7 @@ export interface UseCases {
   ]
   deleteTopic: [{ readonly topicName: string }, Nothing]
   getTopicAttributes: [{ readonly topicName: string }, TopicStatus]
-  listTopics: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, TopicPage]
+  listTopics: [ListRequest, TopicPage]
   publishMessages: [
     { readonly topicName: string; readonly messages: readonly PublishedMessage[] },
     {
@@ -264,11 +291,31 @@ export interface UseCases {
     { readonly topicName: string; readonly searchWord: string; readonly offset: number; readonly limit: number },
     SubscriptionPage,
   ]
+  createKey: [{ readonly accountName: string; readonly permissions: readonly string[] }, NewKey]
+  rotateKey: [{ readonly secretId: string }, NewKey]
+  /** createKey and rotateKey on their way to the leader: the key is made, and sealed. */
+  storeKey: [
+    {
+      readonly accountName: string
+      readonly permissions: readonly string[]
+      readonly secretId: string
+      readonly sealedSecret: string
+    },
+    { readonly accountName: string },
+  ]
+  replaceKey: [
+    { readonly secretId: string; readonly newSecretId: string; readonly sealedSecret: string },
+    { readonly accountName: string },
+  ]
+  revokeKey: [{ readonly secretId: string }, Nothing]
+  listKeys: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, KeyPage]
   clusterStatus: [Nothing, ClusterStatus]
 }
 
 export type Nothing = Readonly<Record<string, never>>
 export type UseCaseName = keyof UseCases
+/** Use cases of whichever node is asked; the leader gets their sealed twins, storeKey and replaceKey. */
+export type MintedUseCase = "createKey" | "rotateKey"
 export type RequestOf<K extends UseCaseName> = UseCases[K][0]
 export type ValueOf<K extends UseCaseName> = UseCases[K][1]
 
@@ -280,6 +327,7 @@ export type Reply<T> =
 /** One per request of a client. */
 export interface RequestContext {
   readonly requestId: string
+  readonly caller: Caller
   /** How long the client waits at most, long poll not counted. After that the answer is `unavailable` or `unknownOutcome`. */
   readonly timeoutMs: number
   /** Set by the face when the client has gone; ends a long poll and gives undelivered messages back. */

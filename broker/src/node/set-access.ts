@@ -6,6 +6,7 @@ import type { ErrorName } from "@opencmq/proto"
 import type { AdminCommand, EntryBuilder } from "../codec/command-codec.ts"
 import type { Outcome } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
+import type { Caller } from "./caller.ts"
 import type { ProposalFailure } from "./proposals.ts"
 import type { Reply } from "./service-types.ts"
 import type { SetReplica } from "./set-replica.ts"
@@ -14,6 +15,8 @@ import type { SetReplica } from "./set-replica.ts"
 export const RETRY = Symbol("retry")
 
 export interface LeaderCall<T> {
+  /** Undefined = nobody known: nothing is done. */
+  readonly caller: Caller | undefined
   /** Monotonic milliseconds at which the caller stops waiting. */
   readonly deadlineMs: number
   /** Exactly once. */

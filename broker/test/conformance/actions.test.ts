@@ -1,4 +1,5 @@
 /** Every queue action in every dialect of the wire, over both servers (cmq-api.md §7). */
+import { OPERATOR } from "../../src/node/caller.ts"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { CmqClient, codeOf } from "./kit/client.ts"
 import type { Style } from "./kit/client.ts"
@@ -456,7 +457,7 @@ describe.each(SERVERS)("over %s", (server) => {
   test("bytes that are no text go out as base64 and say so", async () => {
     const queueName = await newQueue()
     const done = new Promise((resolve) => {
-      const context = { requestId: "", timeoutMs: 1_000, cancelled: false, onCancel: undefined }
+      const context = { requestId: "", caller: OPERATOR, timeoutMs: 1_000, cancelled: false, onCancel: undefined }
       const messages = [{ body: Uint8Array.of(0xff, 0x00, 0xfe), delayMs: 0, clientMessageId: "", attributes: [] }]
       face.broker.execute(
         "sendMessages",

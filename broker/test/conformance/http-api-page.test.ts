@@ -41,16 +41,19 @@ test("the examples run, in their order, and answer as the page says", async () =
   const client = new CmqClient(face.port)
   let handles: string[] = []
   let halfMsgId = ""
+  let keyId = ""
   for (const { action, params, reply } of ACTION_EXAMPLES) {
     // UnbindDeadLetterQueue needs a policy to take away; the page does not show how it came there.
     if (action === "UnbindDeadLetterQueue") await bindDeadLetterQueue(client)
     // Its producer is asked only after the first interval.
     if (action === "ListHalfMessage") face.broker.advance(5_000)
-    const { json } = await client.call(action, realParams(params, { handles, halfMsgId }))
+    const made = { ...realParams(params, { handles, halfMsgId }), ...("keyId" in params && { keyId }) }
+    const { json } = await client.call(action, made)
     if (action === "SendHalfMessage") halfMsgId = String(json["msgId"])
     expect(shapeOf(json), `${action}: ${JSON.stringify(json)}`).toEqual(shapeOf(reply))
     const received =
       action === "BatchReceiveMessage" ? json["msgInfoList"] : action === "ReceiveMessage" ? [json] : undefined
+    if (action === "CreateKey") keyId = json["secretId"] as string
     if (received !== undefined)
       handles = (received as { receiptHandle: string }[]).map(({ receiptHandle }) => receiptHandle)
   }
@@ -84,6 +87,7 @@ function shapeOf(value: unknown, name = ""): unknown {
     if (name === "cluster") return "object"
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shapeOf(each, key)]))
   }
-  const isSteady = !/Time$|^requestId$|^msgId$|^receiptHandle$|^queueId$|^sequence$|^nextSeq$/.test(name)
+  const isSteady =
+    !/Time$|^requestId$|^msgId$|^receiptHandle$|^queueId$|^sequence$|^nextSeq$|^secretId$|^secretKey$/.test(name)
   return isSteady ? value : typeof value
 }

@@ -4,18 +4,28 @@
  *
  * Its clock is the real one plus what `advance` added, so that a test need not wait for a visibility timeout.
  */
+import { randomBytes } from "node:crypto"
+import { MasterKeyVault } from "../../src/adapters/system/master-key-vault.ts"
 import { EntryBuilder, EntryReader } from "../../src/codec/command-codec.ts"
+import type { AccessKey } from "../../src/core/queue/access-keys.ts"
 import type { QueueId } from "../../src/core/queue/command.ts"
 import { defaultMachineLimits } from "../../src/core/queue/machine-limits.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
 import type { HalfQuery } from "../../src/core/queue/machine-state.ts"
 import { QueueMachine, emptyOutcome } from "../../src/core/queue/queue-machine.ts"
+import { AccessControl } from "../../src/node/access-control.ts"
+import { OPERATOR } from "../../src/node/caller.ts"
+import { KeyMint } from "../../src/node/key-mint.ts"
+import type { Carrier } from "../../src/node/key-mint.ts"
+import { ClusterKeys } from "../../src/node/key-ring.ts"
+import { keyHandlers } from "../../src/node/key-service.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "../../src/node/message-views.ts"
 import type { QueueSample } from "../../src/node/metrics.ts"
 import type {
   BrokerService,
   ClusterStatus,
   DeliveredMessage,
+  MintedUseCase,
   QueueStatus,
   Reply,
   RequestContext,
@@ -24,6 +34,8 @@ import type {
   ValueOf,
 } from "../../src/node/service-types.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
+import type { Logger } from "../../src/ports.ts"
+import { SECRET_ID, SECRET_KEY } from "./kit/keys.ts"
 import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
 import { TransactionService } from "../../src/node/transaction-service.ts"
 
@@ -32,9 +44,18 @@ type Call<K extends UseCaseName> = {
   readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined
 }
 
-type UseCaseTable = { readonly [K in UseCaseName]: (request: RequestOf<K>, call: Call<K>) => void }
+type UseCaseTable = {
+  readonly [K in Exclude<UseCaseName, MintedUseCase>]: (request: RequestOf<K>, call: Call<K>) => void
+}
+
+type AdaptedUseCase =
+  | keyof TransactionService["handlers"]
+  | keyof TopicService["handlers"]
+  | keyof ReturnType<typeof keyHandlers>
 
 const SET_ID = 0
+
+const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 const NO_QUEUES = { totalCount: 0, queues: [] }
 
@@ -58,6 +79,16 @@ export class LocalBroker implements BrokerService {
   readonly #outcome = emptyOutcome()
   readonly #entries = new Map<number, Uint8Array>()
   readonly #waiting = new Map<QueueId, Set<() => void>>()
+  readonly #vault = new MasterKeyVault(randomBytes(32).toString("base64"))
+  readonly #findKey = (secretId: string): AccessKey | undefined => this.machine.findKey(secretId)
+  readonly #control = new AccessControl({ findKey: this.#findKey, vault: this.#vault })
+  /** Its own pair may do everything; others are in the machine. */
+  readonly keys = new ClusterKeys({
+    operator: { secretId: SECRET_ID, secretKey: SECRET_KEY },
+    findKey: this.#findKey,
+    vault: this.#vault,
+    logger: SILENT,
+  })
   readonly #ticker: NodeJS.Timeout
   #index = 0
   #aheadMs = 0
@@ -109,8 +140,17 @@ export class LocalBroker implements BrokerService {
   execute<K extends UseCaseName>(name: K, request: RequestOf<K>, call: Call<K>): void {
     // A face must not count on an answer before `execute` has returned.
     setImmediate(() => {
-      this.#useCases[name](request, call)
+      this.#mint.execute(name, request, call)
     })
+  }
+
+  /** As the leader does it: nothing is carried out that its caller may not. */
+  readonly #carrier: Carrier = {
+    execute: (name, request, call) => {
+      const admission = this.#control.admit({ name, request, caller: call.context.caller })
+      if (admission.isAllowed) this.#useCases[name](admission.request, call)
+      else call.done({ ok: false, error: admission.error, args: [] })
+    },
   }
 
   readonly #useCases: UseCaseTable = {
@@ -189,30 +229,33 @@ export class LocalBroker implements BrokerService {
         call.done({ ok: true, value: { messages } })
       })
     },
-    ...this.#topicUseCases(),
-    ...this.#transactionUseCases(),
+    ...this.#adaptedUseCases(),
     clusterStatus: (_request, call) => {
       call.done({ ok: true, value: this.#clusterStatus() })
     },
   }
 
-  // ---------------------------------------------------------------------------------------- topics
+  readonly #mint = new KeyMint({
+    vault: this.#vault,
+    logger: SILENT,
+    timers: { soon: setImmediate },
+    carrier: this.#carrier,
+  })
 
-  /** The node's own service, over this machine. */
-  #topicUseCases(): Pick<UseCaseTable, keyof TopicService["handlers"]> {
+  // ---------------------------------------------------------------------------------------- topics and keys
+
+  /** The node's own services, over this machine. */
+  #adaptedUseCases(): Pick<UseCaseTable, AdaptedUseCase> {
+    const access = this.#topicAccess()
     const { handlers } = new TopicService({
-      access: this.#topicAccess(),
+      access,
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
       pushTransport: {},
       hasReached: () => true,
     })
-    return this.#adapted(handlers)
-  }
-
-  #transactionUseCases(): Pick<UseCaseTable, keyof TransactionService["handlers"]> {
-    const { handlers } = new TransactionService({
-      access: this.#topicAccess(),
+    const transactions = new TransactionService({
+      access,
       metrics: { messagesSent: () => undefined },
       sendRefusal: () => undefined,
       readRecords: (positions, done) => {
@@ -222,17 +265,14 @@ export class LocalBroker implements BrokerService {
         )
       },
     })
-    return this.#adapted(handlers)
-  }
-
-  /** The node's own handlers as this broker's. */
-  #adapted<H extends object>(handlers: H): Pick<UseCaseTable, keyof H & UseCaseName> {
-    const adapted = Object.entries(handlers).map(([name, carryOut]) => {
+    const all = { ...handlers, ...transactions.handlers, ...keyHandlers(access) }
+    const adapted = Object.entries(all).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
           if (reply !== RETRY) call.done(reply)
         }
         ;(carryOut as unknown as (request: never, call: LeaderCall<never>) => void)(request, {
+          caller: OPERATOR,
           deadlineMs: Number.POSITIVE_INFINITY,
           done,
           cancel: undefined,
@@ -240,7 +280,7 @@ export class LocalBroker implements BrokerService {
       }
       return [name, run]
     })
-    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof H & UseCaseName>
+    return Object.fromEntries(adapted) as Pick<UseCaseTable, AdaptedUseCase>
   }
 
   #topicAccess(): TopicAccess {
@@ -309,7 +349,8 @@ export class LocalBroker implements BrokerService {
     for (let i = 0; i < outcome.received.count; i++) {
       messages.push(deliveredMessage(this.#view, outcome.received, { i, record: this.#record(outcome.received, i) }))
     }
-    const isHandedOver = call.done(replyOf(outcome, () => ({ messages })))
+    const own = this.#control.withOwnHandles(call.context.caller, messages)
+    const isHandedOver = call.done(replyOf(outcome, () => ({ messages: own })))
     if (isHandedOver === false && messages.length > 0) {
       this.state.givenBackCount += messages.length
       const handles = messages.map((message) => message.deliveryHandle)

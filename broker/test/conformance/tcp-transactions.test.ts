@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
 import { encodeReply } from "../../src/adapters/tcp/cmq-proto.ts"
 import { tellHalfQueries } from "../../src/node/half-query-notices.ts"
+import { OPERATOR } from "../../src/node/caller.ts"
 import { LocalBroker } from "./local-broker.ts"
 import { message } from "./kit/protobuf-wire.ts"
 import type { WireField } from "./kit/protobuf-wire.ts"
@@ -52,7 +53,7 @@ async function newQueue(): Promise<string> {
     rewindMs: 0,
     deadLetterPolicy: undefined,
   }
-  const context = { requestId: "test", timeoutMs: 1_000, cancelled: false, onCancel: undefined }
+  const context = { requestId: "test", timeoutMs: 1_000, cancelled: false, onCancel: undefined, caller: OPERATOR }
   await new Promise((resolve) => {
     const done = (reply: unknown): undefined => {
       resolve(reply)

@@ -1,4 +1,5 @@
 /** The TCP face over a local broker: what docs/tcp-api.md says, seen by a client on a bare socket. */
+import { OPERATOR } from "../../src/node/caller.ts"
 import { LIMITS } from "@opencmq/proto"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import type { RequestOf, UseCaseName, ValueOf } from "../../src/node/service-types.ts"
@@ -53,7 +54,7 @@ async function openOther(...args: Parameters<typeof openTcpFace> extends [unknow
 }
 
 function ask<K extends UseCaseName>(name: K, request: RequestOf<K>): Promise<ValueOf<K>> {
-  const context = { requestId: "test", timeoutMs: 1_000, cancelled: false, onCancel: undefined }
+  const context = { requestId: "test", caller: OPERATOR, timeoutMs: 1_000, cancelled: false, onCancel: undefined }
   return new Promise((resolve, reject) => {
     broker.execute(name, request, {
       context,

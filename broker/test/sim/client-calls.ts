@@ -4,6 +4,7 @@
  *
  * Every answer is held against the books at the moment the node gives it: what it promises must be true by then.
  */
+import { OPERATOR } from "../../src/node/caller.ts"
 import type { Random } from "../../src/core/random.ts"
 import type { Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "../../src/node/service-types.ts"
 import type { NodeId } from "../../src/ports.ts"
@@ -80,6 +81,7 @@ export class ClientCalls {
     }
     const context: RequestContext = {
       requestId: String(++this.#lastRequestId),
+      caller: OPERATOR,
       timeoutMs: spec.timeoutMs,
       cancelled: false,
       onCancel: undefined,
@@ -201,13 +203,19 @@ export class ClientCalls {
       case "changeVisibility":
       case "clearQueue":
       case "clusterStatus":
+      case "createKey":
       case "createQueue":
       case "deleteQueue":
       case "listDeadLetterSources":
+      case "listKeys":
       case "listQueues":
       case "peekMessages":
+      case "replaceKey":
+      case "revokeKey":
       case "rewindQueue":
+      case "rotateKey":
       case "setQueueAttributes":
+      case "storeKey":
       case "unbindDeadLetterQueue":
       case "createTopic":
       case "deleteTopic":

@@ -1,3 +1,4 @@
+import { OPERATOR } from "../../src/node/caller.ts"
 import { expect, test } from "vitest"
 import type { SimNode } from "./sim-cluster.ts"
 import { SimCluster } from "./sim-cluster.ts"
@@ -20,7 +21,7 @@ function createQueues(world: World, leader: SimNode): number {
   for (let nth = 0; nth < SENDS; nth++) {
     const queueName = `queue-${String(nth)}`
     leader.process.enter(() => {
-      const context = { requestId: queueName, timeoutMs: 8000, cancelled: false, onCancel: undefined }
+      const context = { requestId: queueName, caller: OPERATOR, timeoutMs: 8000, cancelled: false, onCancel: undefined }
       const attributes = {
         maxMsgHeapCount: 1_000_000,
         pollingWaitMs: 0,

@@ -7,6 +7,8 @@
  */
 import { Metadata, ServerInterceptingCall } from "@grpc/grpc-js"
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js"
+import { STRANGER } from "../../node/caller.ts"
+import type { Caller } from "../../node/caller.ts"
 import type { BrokerService } from "../../node/service-types.ts"
 import type { Clock, Timers } from "../../ports.ts"
 import { statusOf } from "./refusal.ts"
@@ -27,6 +29,7 @@ export interface StreamReader {
 /** What a reader may do. After `end` nothing reaches it, and what it does has no effect. */
 export interface ByteStream {
   readonly requestId: string
+  readonly caller: Caller
   /** Asks for one message. */
   read(): void
   /** `written` is called when the transport has taken the bytes; never when the stream ends before. */
@@ -49,6 +52,8 @@ export interface StreamHost {
   readonly requestId: string
   /** Asked when the metadata has come; a refusal ends the stream before anything of it is read. */
   check(metadata: Metadata): Refusal | undefined
+  /** Of metadata that were let in. */
+  callerOf(metadata: Metadata): Caller
   open(stream: ByteStream): StreamReader
   /** Told once, at the end, if the stream was opened; undefined = the client had gone. */
   closed(reader: StreamReader, end: Refusal | "OK" | "gone"): void
@@ -57,6 +62,7 @@ export interface StreamHost {
 /** One stream. */
 export class RawStream extends ServerInterceptingCall implements ByteStream {
   readonly requestId: string
+  caller: Caller = STRANGER
   private readonly host: StreamHost
   private reader: StreamReader | undefined
   private isOver = false
@@ -123,6 +129,7 @@ export class RawStream extends ServerInterceptingCall implements ByteStream {
       this.end(refusal)
       return
     }
+    this.caller = this.host.callerOf(metadata)
     // The client learns that it was let in before the first answer.
     this.sendMetadata(new Metadata())
     this.reader = this.host.open(this)

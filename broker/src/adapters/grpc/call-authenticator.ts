@@ -7,6 +7,8 @@
 import type { Metadata } from "@grpc/grpc-js"
 import { CALL_METADATA, LIMITS, bytesHash, callText, isWithin, parseInteger, verifyCall } from "@opencmq/proto"
 import type { SignableCall } from "@opencmq/proto"
+import { OPERATOR, STRANGER } from "../../node/caller.ts"
+import type { Caller } from "../../node/caller.ts"
 import type { Metrics } from "../../node/metrics.ts"
 import { CopyGuard, KeyCheck } from "../../node/request-guard.ts"
 import type { KeyRing, RequestGuardOptions } from "../../node/request-guard.ts"
@@ -83,6 +85,13 @@ export class CallAuthenticator {
     if (expired !== undefined) return this.keys.fail("expired", expired)
     const copy = this.copies.checkCopy(secretId, signature)
     return copy === undefined ? undefined : this.keys.fail(copy.reason, copy.refusal)
+  }
+
+  /** Who calls, by metadata that were found to be right. */
+  callerOf(metadata: Metadata): Caller {
+    const secretId = textOf(metadata, CALL_METADATA.secretId)
+    if (secretId !== "") return this.keys.callerOf(secretId)
+    return this.parts.options.allowAnonymous ? OPERATOR : STRANGER
   }
 
   /** Whether the bytes of the request are those that were signed; what was not covered is not looked at. */

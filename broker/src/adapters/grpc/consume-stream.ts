@@ -5,6 +5,7 @@
  */
 import { LIMITS, errorRow, WireError, WireWriter } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
+import { OPERATOR } from "../../node/caller.ts"
 import type { Cancel } from "../../ports.ts"
 import type { DeliveredMessage, Reply, RequestContext, ValueOf } from "../../node/service-types.ts"
 import type { ByteStream, StreamReader, StreamTools } from "./byte-stream.ts"
@@ -54,7 +55,7 @@ export class ConsumeStream implements StreamReader {
     const ready = (): void => {
       this.flush()
     }
-    this.settlements = new Settlements({ service, timeoutMs: requestTimeoutMs, requestId: stream.requestId, ready })
+    this.settlements = new Settlements({ service, timeoutMs: requestTimeoutMs, stream, ready })
   }
 
   message(bytes: Buffer): void {
@@ -120,6 +121,7 @@ export class ConsumeStream implements StreamReader {
     const startedAtMs = clock.monotonicMs()
     const context: RequestContext = {
       requestId: this.stream.requestId,
+      caller: this.stream.caller,
       timeoutMs: requestTimeoutMs,
       cancelled: false,
       onCancel: undefined,
@@ -230,7 +232,14 @@ export class ConsumeStream implements StreamReader {
       "changeVisibility",
       { queueName: this.choice?.queueName ?? "", handles, visibilityTimeoutMs: 0 },
       {
-        context: { requestId, timeoutMs: this.tools.requestTimeoutMs, cancelled: false, onCancel: undefined },
+        context: {
+          requestId,
+          // The node's own doing: it has the handles of the machine, not those that the caller was to get.
+          caller: OPERATOR,
+          timeoutMs: this.tools.requestTimeoutMs,
+          cancelled: false,
+          onCancel: undefined,
+        },
         done: () => undefined,
       },
     )

@@ -127,6 +127,7 @@ export class GrpcFace implements CallHost {
     const unary = new UnaryCall(this, {
       operation: method.name,
       requestId: this.nextRequestId(),
+      caller: this.parts.authenticator.callerOf(call.metadata),
       timeoutMs: Math.max(1, Math.min(this.parts.requestTimeoutMs, leftMs)),
       startedAtMs: this.parts.clock.monotonicMs(),
       leftMs,
@@ -187,6 +188,7 @@ export class GrpcFace implements CallHost {
         if (refusal !== undefined) this.observe("refused", errorRow(refusal.error).grpc, startedAtMs)
         return refusal
       },
+      callerOf: (metadata) => this.parts.authenticator.callerOf(metadata),
       open: (stream) => this.openStream(method, stream),
       closed: (reader, end) => {
         this.inFlightCount--

@@ -90,6 +90,7 @@ export class ProduceStream implements StreamReader {
     const { requestTimeoutMs, service } = this.tools
     const context: RequestContext = {
       requestId: this.stream.requestId,
+      caller: this.stream.caller,
       timeoutMs: requestTimeoutMs,
       cancelled: false,
       onCancel: undefined,

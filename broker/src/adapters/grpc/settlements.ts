@@ -4,6 +4,7 @@
  */
 import { LIMITS } from "@opencmq/proto"
 import type { BrokerService, RequestContext } from "../../node/service-types.ts"
+import type { ByteStream } from "./byte-stream.ts"
 import { FieldReader, readHandles } from "./field-reader.ts"
 import { failuresOf } from "./message-values.ts"
 import { wireRefusal } from "./refusal.ts"
@@ -14,7 +15,7 @@ import type { WireConsumeRequest, WireVisibilityChange } from "./wire-types.ts"
 export interface SettlementsParts {
   readonly service: BrokerService
   readonly timeoutMs: number
-  readonly requestId: string
+  readonly stream: Pick<ByteStream, "requestId" | "caller">
   /** Told when there is something to take; never while `add` runs. */
   readonly ready: () => void
 }
@@ -141,7 +142,8 @@ export class Settlements {
   }
 
   private context(): RequestContext {
-    const { requestId, timeoutMs } = this.parts
-    return { requestId, timeoutMs, cancelled: false, onCancel: undefined }
+    const { stream, timeoutMs } = this.parts
+    const { requestId, caller } = stream
+    return { requestId, caller, timeoutMs, cancelled: false, onCancel: undefined }
   }
 }

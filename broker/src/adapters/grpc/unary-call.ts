@@ -7,6 +7,7 @@
 import type { sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js"
 import { errorRow } from "@opencmq/proto"
 import type { GrpcStatusName } from "@opencmq/proto"
+import type { Caller } from "../../node/caller.ts"
 import type { BrokerService, Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "../../node/service-types.ts"
 import { FieldReader } from "./field-reader.ts"
 import { statusOf } from "./refusal.ts"
@@ -27,6 +28,7 @@ export interface UnaryStart {
   /** `Send` */
   readonly operation: string
   readonly requestId: string
+  readonly caller: Caller
   readonly timeoutMs: number
   /** Monotonic. */
   readonly startedAtMs: number
@@ -43,6 +45,7 @@ export class UnaryCall implements RequestContext {
   readonly fields = new FieldReader()
   readonly operation: string
   readonly requestId: string
+  readonly caller: Caller
   readonly timeoutMs: number
   readonly startedAtMs: number
   readonly leftMs: number
@@ -57,6 +60,7 @@ export class UnaryCall implements RequestContext {
     this.host = host
     this.operation = start.operation
     this.requestId = start.requestId
+    this.caller = start.caller
     this.timeoutMs = start.timeoutMs
     this.startedAtMs = start.startedAtMs
     this.leftMs = start.leftMs

@@ -6,6 +6,7 @@
  */
 import { errorRow } from "@opencmq/proto"
 import type { ActionName, ActionParameters } from "@opencmq/proto"
+import type { Caller } from "../../node/caller.ts"
 import type { BrokerService, Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "../../node/service-types.ts"
 import { refusalJson, successJson } from "./error-reply.ts"
 import type { Refusal } from "./error-reply.ts"
@@ -30,6 +31,7 @@ export interface CallHost {
 
 /** What is known of a request when its parameters have been read. */
 export interface CallStart<N extends ActionName> {
+  readonly caller: Caller
   readonly action: N
   readonly values: ActionParameters[N]
   readonly requestId: string
@@ -46,6 +48,7 @@ export class ActionCall<N extends ActionName> implements RequestContext, HttpLis
   readonly action: N
   readonly values: ActionParameters[N]
   readonly requestId: string
+  readonly caller: Caller
   readonly clientRequestId: string
   readonly timeoutMs: number
   /** Monotonic. */
@@ -62,6 +65,7 @@ export class ActionCall<N extends ActionName> implements RequestContext, HttpLis
     this.action = start.action
     this.values = start.values
     this.requestId = start.requestId
+    this.caller = start.caller
     this.clientRequestId = start.clientRequestId
     this.timeoutMs = start.timeoutMs
     this.startedAtMs = start.startedAtMs

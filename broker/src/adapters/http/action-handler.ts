@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto"
 import { LIMITS, errorRow, findAction, readParameters } from "@opencmq/proto"
 import type { ActionName, ActionParameters } from "@opencmq/proto"
+import type { Caller } from "../../node/caller.ts"
 import type { Gauge, Histogram, Metrics } from "../../node/metrics.ts"
 import type { BrokerService } from "../../node/service-types.ts"
 import type { Clock, Logger } from "../../ports.ts"
@@ -65,7 +66,9 @@ const EMPTY = new Uint8Array(0)
 const NO_PARAMS: ReadonlyMap<string, string> = new Map()
 
 /** An action and its parameters, read. */
-type Prepared = { readonly [N in ActionName]: { readonly action: N; readonly values: ActionParameters[N] } }[ActionName]
+type Prepared = {
+  readonly [N in ActionName]: { readonly action: N; readonly values: ActionParameters[N]; readonly caller: Caller }
+}[ActionName]
 
 /** A request whose form was read. */
 interface ReadRequest {
@@ -183,11 +186,11 @@ export class ActionHandler implements CallHost {
     const action = findAction(name)
     if (action === undefined) return { error: "actionNotFound", args: [name] }
     try {
-      const refusal = this.parts.authenticator.check(request, params, action)
-      if (refusal !== undefined) return refusal
+      const known = this.parts.authenticator.check(request, params, action)
+      if ("error" in known) return known
       const read = readParameters(action, params)
       // The values were read by this action's row, so the pair fits.
-      return read.ok ? ({ action, values: read.value } as Prepared) : read
+      return read.ok ? ({ action, values: read.value, caller: known.caller } as Prepared) : read
     } catch (error) {
       return this.broken(error, identity)
     }

@@ -18,6 +18,7 @@ import type {
 import type { ActionCall, Answer } from "./action-call.ts"
 import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
+import { KEY_TABLE } from "./key-table.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
 import { TRANSACTION_TABLE } from "./transaction-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
@@ -107,6 +108,7 @@ export const ACTION_TABLE: ActionTable = {
   },
 
   ...TOPIC_TABLE,
+  ...KEY_TABLE,
 
   // --- OpenCMQ's own ------------------------------------------------------------------------------------
   ChangeMessageVisibility: (call) => {

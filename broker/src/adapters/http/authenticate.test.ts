@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest"
 import { makePrometheusMetrics } from "../system/prometheus-metrics.ts"
 import { AUTHENTICATION_DEFAULTS, Authenticator } from "./authenticate.ts"
 import type { AuthenticationOptions } from "./authenticate.ts"
+import { operatorKeys } from "../../../test/conformance/kit/keys.ts"
 import { readForm } from "./form.ts"
 import type { HttpRequest } from "./http-message.ts"
 
@@ -17,10 +18,12 @@ interface Asked {
 
 function makeAuthenticator(nowSeconds: number, changes: Partial<AuthenticationOptions> = {}): (asked: Asked) => string {
   const authenticator = new Authenticator({
-    keys: new Map([
-      ["AKIDexample0000000000000000000000000", "fakeSecretKeyForTheWorkedExample"],
-      ["AKIDPcYDclDJCn8D0Xypa4f3pKYUCVYLn3zT", "pPgfLipfEXZ7VcRzhAMIyPaU7UbQyFFx"],
-    ]),
+    keys: operatorKeys(
+      new Map([
+        ["AKIDexample0000000000000000000000000", "fakeSecretKeyForTheWorkedExample"],
+        ["AKIDPcYDclDJCn8D0Xypa4f3pKYUCVYLn3zT", "pPgfLipfEXZ7VcRzhAMIyPaU7UbQyFFx"],
+      ]),
+    ),
     clock: { wallMs: () => nowSeconds * 1000, monotonicMs: () => 0 },
     metrics: makePrometheusMetrics({ version: "", commit: "", nodeId: 1, queueSeriesMax: 1, withProcess: false }),
     options: { ...AUTHENTICATION_DEFAULTS, ...changes },
@@ -37,7 +40,8 @@ function makeAuthenticator(nowSeconds: number, changes: Partial<AuthenticationOp
       body: bytes,
       remoteAddress: () => "",
     }
-    return authenticator.check(request, form.params, "SendMessage")?.error ?? "authentic"
+    const known = authenticator.check(request, form.params, "SendMessage")
+    return "error" in known ? known.error : "authentic"
   }
 }
 

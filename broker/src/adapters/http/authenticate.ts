@@ -6,6 +6,8 @@
  */
 import { readCommonParameters, verify } from "@opencmq/proto"
 import type { ActionName } from "@opencmq/proto"
+import { OPERATOR } from "../../node/caller.ts"
+import type { Caller } from "../../node/caller.ts"
 import type { Metrics } from "../../node/metrics.ts"
 import { CopyGuard, KeyCheck } from "../../node/request-guard.ts"
 import type { KeyRing, RequestGuardOptions } from "../../node/request-guard.ts"
@@ -53,6 +55,11 @@ const WEAK_NONCE_DIGITS = 6
 
 const REASONS = ["malformed", "signature", "expired", "replayed", "full"] as const
 
+/** A request that is what its key signed. */
+export interface Authenticated {
+  readonly caller: Caller
+}
+
 /** Checks requests one by one; holds the memory of recent ones. */
 export class Authenticator {
   private readonly parts: AuthenticatorParts
@@ -67,11 +74,11 @@ export class Authenticator {
 
   /**
    * @param params - all parameters of the request, decoded.
-   * @returns undefined when the request may be carried out.
+   * @returns who asks, or why nothing is carried out.
    */
-  check(request: HttpRequest, params: ReadonlyMap<string, string>, action: ActionName): Refusal | undefined {
+  check(request: HttpRequest, params: ReadonlyMap<string, string>, action: ActionName): Authenticated | Refusal {
     const { options } = this.parts
-    if (options.allowAnonymous && params.has("appId") && !params.has("Signature")) return undefined
+    if (options.allowAnonymous && params.has("appId") && !params.has("Signature")) return { caller: OPERATOR }
     const common = readCommonParameters(params)
     if (!common.ok) return this.keys.fail("malformed", common)
     const { SecretId, Timestamp, Nonce, Signature } = common.value
@@ -82,9 +89,13 @@ export class Authenticator {
     if (refusal !== undefined) return refusal
     const expired = this.copies.checkTime(Timestamp)
     if (expired !== undefined) return this.keys.fail("expired", expired)
-    if (Nonce.length < WEAK_NONCE_DIGITS && isReceive(action)) return undefined
+    if (Nonce.length < WEAK_NONCE_DIGITS && isReceive(action)) return this.authenticated(SecretId)
     const copy = this.copies.checkCopy(SecretId, Signature)
-    return copy === undefined ? undefined : this.keys.fail(copy.reason, copy.refusal)
+    return copy === undefined ? this.authenticated(SecretId) : this.keys.fail(copy.reason, copy.refusal)
+  }
+
+  private authenticated(secretId: string): Authenticated {
+    return { caller: this.keys.callerOf(secretId) }
   }
 
   private checkSignature(

@@ -6,6 +6,7 @@
  */
 import { timingSafeEqual } from "node:crypto"
 import { refuse, signText, signatureHash } from "@opencmq/proto"
+import type { Caller } from "../../node/caller.ts"
 import type { Metrics } from "../../node/metrics.ts"
 import { KeyCheck } from "../../node/request-guard.ts"
 import type { KeyRing } from "../../node/request-guard.ts"
@@ -29,6 +30,11 @@ export class Authenticator {
     const expected = signText(clientId + secretId, secretKey, signatureHash(signatureMethod))
     if (isSameText(expected, signature) && isKnown) return undefined
     return this.#keys.fail("signature", refuse("authenticationFailed"))
+  }
+
+  /** Who asks on a connection whose first request was found to be right. */
+  callerOf({ secretId = "" }: AuthBody = {}): Caller {
+    return this.#keys.callerOf(secretId)
   }
 }
 

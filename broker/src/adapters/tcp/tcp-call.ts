@@ -3,6 +3,7 @@
  *
  * It answers exactly once, whoever comes first: the node, or the end of the connection.
  */
+import type { Caller } from "../../node/caller.ts"
 import type { BrokerService, Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "../../node/service-types.ts"
 import type { CmqReply, CmqRequest, ReplyBody } from "./cmq-proto.ts"
 import { RESULT_OK, refusalText, resultOf } from "./result.ts"
@@ -30,6 +31,7 @@ export interface CallHost {
 export interface CallStart {
   readonly command: Command
   readonly request: CmqRequest
+  readonly caller: Caller
   /** Below 2^53. */
   readonly requestNumber: number
   readonly timeoutMs: number
@@ -41,6 +43,7 @@ export interface CallStart {
 export class TcpCall implements RequestContext {
   readonly command: Command
   readonly requestId: string
+  readonly caller: Caller
   readonly timeoutMs: number
   readonly startedAtMs: number
   cancelled = false
@@ -54,8 +57,13 @@ export class TcpCall implements RequestContext {
     this.#start = start
     this.command = start.command
     this.requestId = String(start.requestNumber)
+    this.caller = start.caller
     this.timeoutMs = start.timeoutMs
     this.startedAtMs = start.startedAtMs
+  }
+
+  get request(): CmqRequest {
+    return this.#start.request
   }
 
   /** Asks the node and answers with what `answerer` makes of it, or with the node's refusal. */

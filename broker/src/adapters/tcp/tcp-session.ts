@@ -5,6 +5,7 @@
  * Ticks are counted, not time: after a pause of the whole process a client is given its full span again.
  */
 import type { Socket } from "node:net"
+import type { Caller } from "../../node/caller.ts"
 import type { Authenticator } from "./authenticate.ts"
 import { AUTHENTICATE, COMMANDS, HEARTBEAT, TRANSACTION_QUERY, unknownCommand } from "./command-table.ts"
 import { decodeRequest, encodeReply } from "./cmq-proto.ts"
@@ -48,9 +49,10 @@ export class TcpSession implements CallHost {
   readonly #socket: Socket
   readonly #reader: FrameReader
   readonly #calls = new Set<TcpCall>()
-  /** Queues to which it has sent. */
+  /** Queues to which it has sent: so it may. */
   readonly #produced = new Set<string>()
-  #isAuthenticated = false
+  /** Undefined until it has authenticated. */
+  #caller: Caller | undefined
   #isDraining = false
   /** Nothing more is read, nothing more is said. */
   #isEnding = false
@@ -96,7 +98,7 @@ export class TcpSession implements CallHost {
     if (this.#isEnding) {
       this.#endingTicks++
       if (this.#endingTicks > LINGER_TICKS) this.close("the client did not close")
-    } else if (!this.#isAuthenticated && this.#ageTicks > options.authenticationSeconds) {
+    } else if (this.#caller === undefined && this.#ageTicks > options.authenticationSeconds) {
       this.close("not authenticated in time")
     } else if (this.#quietTicks > options.idleSeconds) {
       this.close("nothing came, no heartbeat either")
@@ -147,6 +149,8 @@ export class TcpSession implements CallHost {
   }
 
   finished(call: TcpCall, result: number): void {
+    const queueName = result === RESULT_OK ? producedQueue(call.request) : undefined
+    if (queueName !== undefined && this.#produced.size < PRODUCED_QUEUES_MAX) this.#produced.add(queueName)
     this.#calls.delete(call)
     this.#host.finished(call, result)
     this.#endWhenDrained()
@@ -169,19 +173,19 @@ export class TcpSession implements CallHost {
     if (request === undefined || request.cmd === TRANSACTION_QUERY) this.close(NO_REQUEST)
     else if (request.cmd === HEARTBEAT) return
     else if (request.cmd === AUTHENTICATE) this.#authenticate(request)
-    else if (!this.#isAuthenticated) this.#refuse(request, { error: "connectionNotAuthenticated", args: [] })
-    else this.#start(request)
+    else if (this.#caller === undefined) this.#refuse(request, { error: "connectionNotAuthenticated", args: [] })
+    else this.#start(request, this.#caller)
   }
 
   #authenticate(request: CmqRequest): void {
-    if (this.#isAuthenticated) {
+    if (this.#caller !== undefined) {
       this.#refuse(request, { error: "connectionAlreadyAuthenticated", args: [] })
       return
     }
     const { authenticator, options } = this.#host
     const refusal = authenticator.check(request.tcpAuth)
     if (refusal === undefined) {
-      this.#isAuthenticated = true
+      this.#caller = authenticator.callerOf(request.tcpAuth)
       this.#reader.maxFrameBytes = options.maxFrameBytes
       this.#say(request, { result: RESULT_OK })
     } else {
@@ -190,14 +194,13 @@ export class TcpSession implements CallHost {
     }
   }
 
-  #start(request: CmqRequest): void {
+  #start(request: CmqRequest, caller: Caller): void {
     const { options } = this.#host
-    const queueName = producedQueue(request)
-    if (queueName !== undefined && this.#produced.size < PRODUCED_QUEUES_MAX) this.#produced.add(queueName)
     const command = COMMANDS.get(request.cmd) ?? unknownCommand(request.cmd)
     const call = new TcpCall(this, {
       command,
       request,
+      caller,
       requestNumber: this.#host.nextRequestNumber(),
       timeoutMs: options.requestTimeoutMs,
       startedAtMs: this.#host.nowMs(),

@@ -6,11 +6,12 @@
  * known to the machine only by the position of its record in the log; its body never comes here.
  */
 
-/** Rises by one with each queue, topic and subscription created in a set; never used twice. */
+/** Rises by one with each queue, topic, subscription and key pair created in a set; never used twice. */
 export type QueueId = number
 export type TopicId = number
 /** Also the id of the queue that holds what waits for the subscription. */
 export type SubscriptionId = number
+export type KeyId = number
 
 /** All lengths of time in milliseconds. Ranges are checked at the edge by `@opencmq/proto` limits and asserted here. */
 export interface QueueAttributes {
@@ -140,6 +141,31 @@ export interface Unsubscribe {
   readonly subscriptionName: string
 }
 
+/** A key pair of an account; an account is what has keys. */
+export interface CreateKey {
+  readonly kind: "createKey"
+  readonly secretId: string
+  readonly accountName: string
+  /** Each as `send:queue:orders-*`; what they mean is the node's business. */
+  readonly permissions: readonly string[]
+  /** The SecretKey under the master key; no replica can read it without. */
+  readonly sealedSecret: string
+}
+
+/** Another key for the same account with the same permissions; the first one stays. */
+export interface RotateKey {
+  readonly kind: "rotateKey"
+  readonly secretId: string
+  readonly newSecretId: string
+  readonly sealedSecret: string
+}
+
+/** The key is gone for good. */
+export interface RevokeKey {
+  readonly kind: "revokeKey"
+  readonly secretId: string
+}
+
 /** Nothing but time: the leader proposes it when the machine's next deadline has come. */
 export interface Expire {
   readonly kind: "expire"
@@ -245,6 +271,9 @@ export type Command =
   | Subscribe
   | SetSubscriptionAttributes
   | Unsubscribe
+  | CreateKey
+  | RotateKey
+  | RevokeKey
   | Expire
   | SendMessages
   | PrepareMessages

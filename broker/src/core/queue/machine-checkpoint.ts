@@ -4,6 +4,7 @@
  */
 import { assert } from "../assert.ts"
 import {
+  accessKeyKey,
   CHUNK,
   chunkKey,
   chunkValue,
@@ -16,6 +17,7 @@ import {
   HALF,
   halfKey,
   halfValue,
+  KEY,
   keyName,
   keyNumbers,
   META,
@@ -40,6 +42,7 @@ import {
   TOPIC,
   topicKey,
 } from "./machine-records.ts"
+import { keyValue, restoreKey } from "./key-records.ts"
 import type { MachineState } from "./machine-state.ts"
 import { makeColumns, MessageChunk } from "./message-chunk.ts"
 import type { Queue } from "./queue.ts"
@@ -63,6 +66,7 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
   for (const subscription of state.topics.subscriptionsById()) {
     visit(subscriptionKey(subscription.id), subscriptionValue(subscription))
   }
+  for (const key of state.keys.byId()) visit(accessKeyKey(key.id), keyValue(key))
   for (let page = 0; page < state.touched.pageCount(); page++) visit(slotPageKey(page), slotPageValue(state, page))
   for (const half of state.touched.halves.bySlot()) visit(halfKey(half.id), halfValue(state, half))
   if (state.mutant !== "deduplicationMissingInSnapshot") {
@@ -86,6 +90,7 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
     queue.isStored = true
   }
   collectDirtyTopics(state, visit)
+  collectDirtyKeys(state, visit)
   for (const chunk of dirty.chunks) {
     if (isLeftOut(state, state.registry.get(chunk.queueId))) continue
     visit(chunkKey(chunk.queueId, chunk.baseSequence), chunkValue(chunk))
@@ -131,6 +136,17 @@ function collectDirtyTopics(state: MachineState, visit: RecordVisitor): void {
   }
 }
 
+function collectDirtyKeys(state: MachineState, visit: RecordVisitor): void {
+  const keys = state.dirtyKeys.take()
+  const isKept = state.mutant === "revokedKeyComesBack"
+  for (const keyId of isKept ? [] : keys.dropped) visit(accessKeyKey(keyId), undefined)
+  for (const key of keys.changed) {
+    if (state.keys.find(key.secretId) !== key) continue
+    visit(accessKeyKey(key.id), keyValue(key))
+    key.isStored = true
+  }
+}
+
 /** Records on their way back, in any order. Throws a RangeError for a record that no machine wrote. */
 export class MachineRestore {
   readonly #state: MachineState
@@ -171,6 +187,9 @@ export class MachineRestore {
         return
       case SUBSCRIPTION:
         this.#subscriptions.push({ id: first, value: value.slice() })
+        return
+      case KEY:
+        restoreKey(this.#state, first, value)
         return
       case DELETED_NAME:
         this.#state.registry.rememberDeletedName(keyName(key), readDeletedName(value))

@@ -16,6 +16,10 @@ export interface MachineLimits {
   readonly subscriptionsPerTopic: number
   /** Messages that wait for one subscription at most; what is published above it is lost to that one alone. */
   readonly waitingPerSubscription: number
+  /** Key pairs of the set. */
+  readonly keyCount: number
+  /** Two, so that one can replace the other. */
+  readonly keysPerAccount: number
   /** Queues that one dead-letter queue may serve. */
   readonly deadLetterSources: number
   /** Client message ids remembered at most; above it the oldest is forgotten first. */
@@ -37,6 +41,8 @@ export const defaultMachineLimits: MachineLimits = {
   topicCount: 10_000,
   subscriptionsPerTopic: 500,
   waitingPerSubscription: 100_000_000,
+  keyCount: 1_000,
+  keysPerAccount: 2,
   deadLetterSources: 6,
   deduplicationIds: 1_048_576,
   deduplicationWindowMs: 300_000,

@@ -180,6 +180,28 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     driver.advance(2000)
     expect(driver.machine.queueStatus(driver.queueId("orders"))?.halfCount).toBe(0)
   },
+
+  revokedKeyComesBack: (options) => {
+    const driver = new MachineDriver(options)
+    const stored = new Map<string, readonly [Uint8Array, Uint8Array]>()
+    const checkpoint = (): void => {
+      driver.machine.collectDirty((key, value) => {
+        if (value === undefined) stored.delete(String(key))
+        else stored.set(String(key), [key, value])
+      })
+    }
+    const key = { secretId: "AKID", accountName: "shop", permissions: [], sealedSecret: "" }
+    driver.run((builder) => {
+      builder.addAdmin({ kind: "createKey", ...key })
+    })
+    checkpoint()
+    driver.run((builder) => {
+      builder.addAdmin({ kind: "revokeKey", secretId: "AKID" })
+    })
+    checkpoint()
+    driver.restart(stored.values())
+    expect(driver.machine.findKey("AKID")).toBeUndefined()
+  },
 }
 
 const URL = "http://203.0.113.7/"

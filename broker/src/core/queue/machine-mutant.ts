@@ -26,3 +26,4 @@ export type MachineMutant =
   | "lateFailureCounts"
   | "halfMessageReceived"
   | "queryCountMissingInSnapshot"
+  | "revokedKeyComesBack"

@@ -13,6 +13,7 @@
  * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
  *                                  what waits is in the queue (1) with the same id and no name
  * 8 slot u32                       a half message: where it was sent, its queries; the rest is in its slot (3)
+ * 12 keyId u32                     a key pair: SecretId, account, sealed secret, permissions
  * ```
  *
  * Numbers in keys are big-endian, so keys sort by kind, then by number. Values are canonical: equal states give equal
@@ -38,6 +39,8 @@ export const DELETED_NAME = 5
 export const TOPIC = 6
 export const SUBSCRIPTION = 7
 export const HALF = 8
+/** 9 to 11 belong to trace and redrive. */
+export const KEY = 12
 
 const U32_RANGE = 0x1_0000_0000
 const META_NUMBERS = 9
@@ -78,6 +81,10 @@ export function subscriptionKey(subscriptionId: number): Uint8Array {
 
 export function halfKey(slot: number): Uint8Array {
   return numberKey(HALF, [slot])
+}
+
+export function accessKeyKey(keyId: number): Uint8Array {
+  return numberKey(KEY, [keyId])
 }
 
 export function chunkKey(queueId: number, baseSequence: number): Uint8Array {

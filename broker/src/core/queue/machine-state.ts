@@ -4,6 +4,7 @@
  * The data at the bottom; `commands.ts`, `queue-commands.ts` and `time-steps.ts` act on it, `machine-records.ts`
  * writes it down, `queue-machine.ts` is the face. What is persisted says so.
  */
+import { type AccessKey, KeyRegistry } from "./access-keys.ts"
 import { ChunkPool } from "./chunk-list.ts"
 import type { SendMessages } from "./command.ts"
 import { Deduplication } from "./deduplication.ts"
@@ -49,6 +50,8 @@ export class MachineState {
   readonly dirty = new DirtyRecords<Queue>()
   readonly dirtyTopics = new MarkList<Topic>()
   readonly dirtySubscriptions = new MarkList<Subscription>()
+  readonly dirtyKeys = new MarkList<AccessKey>()
+  readonly keys = new KeyRegistry(this.dirtyKeys)
   readonly registry: QueueRegistry
   readonly topics: TopicRegistry
   readonly deadlines = new QueueDeadlines<Queue>((queue) => this.exactNextStepAtMs(queue))

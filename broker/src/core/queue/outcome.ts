@@ -36,11 +36,15 @@ export type Refusal =
   | "bindingKeyMissing"
   | "routingKeyMissing"
   | "notifyContentFormatNotSimplified"
+  | "keyNotFound"
+  | "keyAlreadyExists"
+  | "keyLimitReached"
+  | "accountKeyLimitReached"
 
 /** `undefined` = done. For `deleteMessages` / `changeVisibility` / `confirmMessages` look at `failed` (per handle) as well. */
 export interface Outcome {
   refusal: Refusal | undefined
-  /** createQueue, and every other queue command; of a topic's command the topic's id, of a subscription's its own. */
+  /** createQueue, and every other queue command; of a topic's, subscription's or key's command its own id. */
   queueId: QueueId
   /** sendMessages, prepareMessages, publishMessages: where each message was stored; for a repeated client message id, where the first one is. */
   readonly sent: SentMessages

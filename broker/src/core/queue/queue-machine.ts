@@ -6,8 +6,10 @@
  * come here: it knows where in the log their records lie. DESIGN.md beside this file has the pictures.
  */
 import { assert, unreachable } from "../assert.ts"
+import type { AccessKey } from "./access-keys.ts"
 import type { Command, QueueId, SubscriptionId, TopicId } from "./command.ts"
 import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./commands.ts"
+import { applyKeyCommand } from "./key-commands.ts"
 import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
 import type { MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
@@ -24,6 +26,7 @@ import {
 import {
   listQueues,
   oldestLiveIndex,
+  pageOf,
   peekMessages,
   queriedHalves,
   readQueueStatus,
@@ -202,6 +205,11 @@ export class QueueMachine {
       case "unsubscribe":
         applyUnsubscribe(state, command, outcome)
         return
+      case "createKey":
+      case "rotateKey":
+      case "revokeKey":
+        applyKeyCommand(state, command, outcome)
+        return
       case "expire":
         return
       default:
@@ -314,6 +322,16 @@ export class QueueMachine {
   /** Undefined for an unknown topic. */
   listSubscriptions(topicName: string, request: QueueListRequest): SubscriptionList | undefined {
     return listSubscriptions(this.#state, topicName, request)
+  }
+
+  /** Exact. O(1): asked for every request. */
+  findKey(secretId: string): AccessKey | undefined {
+    return this.#state.keys.find(secretId)
+  }
+
+  /** By account and SecretId; the search word may be in either. O(keys). */
+  listKeys(request: QueueListRequest): { readonly totalCount: number; readonly page: readonly AccessKey[] } {
+    return pageOf(this.#state.keys.sorted(), request)
   }
 
   /** Subscriptions with an address whose oldest waiting message may be pushed now: for a new leader. O(subscriptions). */

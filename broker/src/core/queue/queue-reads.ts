@@ -42,6 +42,8 @@ export interface QueueListRequest {
   readonly searchWord: string
   readonly offset: number
   readonly limit: number
+  /** Other names are neither listed nor counted. */
+  readonly isShown?: (name: string) => boolean
 }
 
 export interface QueueList {
@@ -110,9 +112,9 @@ export function listQueues(queues: readonly Queue[], request: QueueListRequest):
 /** One page of what has the search word in its name. */
 export function pageOf<T extends { readonly name: string }>(
   sorted: readonly T[],
-  { searchWord, offset, limit }: QueueListRequest,
+  { searchWord, offset, limit, isShown }: QueueListRequest,
 ): { readonly totalCount: number; readonly page: readonly T[] } {
-  const matching = sorted.filter(({ name }) => name.includes(searchWord))
+  const matching = sorted.filter(({ name }) => name.includes(searchWord) && isShown?.(name) !== false)
   const from = wholeNumber(offset, Number.MAX_SAFE_INTEGER)
   return { totalCount: matching.length, page: matching.slice(from, from + wholeNumber(limit, Number.MAX_SAFE_INTEGER)) }
 }

@@ -23,6 +23,8 @@ const limits: MachineLimits = {
   delayedPerQueue: 3,
   halvesPerQueue: 4,
   inflightPerQueue: 6,
+  keyCount: 0,
+  keysPerAccount: 0,
   deadLetterSources: 1,
   deduplicationIds: 6,
   deduplicationWindowMs: 50,
@@ -325,6 +327,10 @@ class Model {
       case "publishMessages":
       case "reportPush":
         throw new Error(`${command.kind}: topics have tests of their own (topic-machine.test.ts)`)
+      case "createKey":
+      case "rotateKey":
+      case "revokeKey":
+        throw new Error(`${command.kind}: key pairs have a model of their own (key-commands.test.ts)`)
     }
   }
 

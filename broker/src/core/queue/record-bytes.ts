@@ -120,3 +120,20 @@ export class RecordReader {
     return at
   }
 }
+
+/** Size of a list of texts in a record. */
+export function textsBytes(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + textBytes(text), 4)
+}
+
+export function writeTexts(writer: RecordWriter, texts: readonly string[]): void {
+  writer.u32(texts.length)
+  for (const text of texts) writer.text(text)
+}
+
+export function readTexts(reader: RecordReader): string[] {
+  const texts: string[] = []
+  const count = reader.u32()
+  for (let index = 0; index < count; index++) texts.push(reader.text())
+  return texts
+}

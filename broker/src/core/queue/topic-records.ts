@@ -2,7 +2,7 @@
 import type { Endpoint, FilterType, NotifyContentFormat, NotifyStrategy } from "./command.ts"
 import { openRecord, RECORD_VERSION } from "./machine-records.ts"
 import type { MachineState } from "./machine-state.ts"
-import { type RecordReader, RecordWriter, textBytes } from "./record-bytes.ts"
+import { readTexts, type RecordReader, RecordWriter, textBytes, textsBytes, writeTexts } from "./record-bytes.ts"
 import type { Subscription, Topic } from "./topic.ts"
 
 /** Places in these lists are written down: new ones at the end. */
@@ -105,20 +105,4 @@ function oneOf<T>(list: readonly T[], reader: RecordReader): T {
   const item = list[reader.u8()]
   if (item === undefined) throw new RangeError("corrupt checkpoint: a topic or subscription of an unknown kind")
   return item
-}
-
-function textsBytes(texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + textBytes(text), 4)
-}
-
-function writeTexts(writer: RecordWriter, texts: readonly string[]): void {
-  writer.u32(texts.length)
-  for (const text of texts) writer.text(text)
-}
-
-function readTexts(reader: RecordReader): string[] {
-  const texts: string[] = []
-  const count = reader.u32()
-  for (let index = 0; index < count; index++) texts.push(reader.text())
-  return texts
 }

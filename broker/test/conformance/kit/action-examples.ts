@@ -4,6 +4,7 @@
  */
 import type { ActionName, ErrorName } from "@opencmq/proto"
 import type { Params } from "./client.ts"
+import { KEY_ERRORS, KEY_EXAMPLES } from "./key-examples.ts"
 import { TOPIC_ERRORS, TOPIC_EXAMPLES } from "./topic-examples.ts"
 
 export interface ActionExample {
@@ -183,6 +184,7 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
   { action: "UnbindDeadLetterQueue", params: { queueName: "orders" }, reply: { ...OK, queueId: "queue-9e3779b1" } },
   { action: "DeleteQueue", params: { queueName: "orders" }, reply: OK },
   ...TOPIC_EXAMPLES,
+  ...KEY_EXAMPLES,
   {
     action: "GetClusterStatus",
     params: {},
@@ -204,6 +206,8 @@ export const COMMON_ERRORS: readonly ErrorName[] = [
   "parameterOutOfRange",
   "secretIdMalformed",
   "authenticationFailed",
+  "permissionDenied",
+  "secretIdUnknown",
   "requestExpired",
   "nonceReplayed",
   "overloaded",
@@ -274,5 +278,6 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   ],
   ConfirmTransaction: [...QUEUE_ERRORS, "messageIdInvalid"],
   ListHalfMessage: QUEUE_ERRORS,
+  ...KEY_ERRORS,
   GetClusterStatus: [],
 }

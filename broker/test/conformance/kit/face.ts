@@ -6,8 +6,7 @@ import type { Clock, Logger } from "../../../src/ports.ts"
 import { LocalBroker } from "../local-broker.ts"
 import { makeTestMetrics } from "./test-metrics.ts"
 
-export const SECRET_ID = "AKIDconformance0000000000000000000000"
-export const SECRET_KEY = "conformanceSecretKey"
+export { SECRET_ID, SECRET_KEY } from "./keys.ts"
 
 /** The servers that can run here: where uWebSockets.js cannot be loaded, the suite covers node:http alone. */
 export const SERVERS: readonly ("uws" | "node")[] = "library" in (await loadUws()) ? ["uws", "node"] : ["node"]
@@ -63,7 +62,7 @@ export async function openFace(httpServer: "uws" | "node", changes: FaceChanges 
   const defaults = httpFaceDefaults("0.0.0")
   const face = await makeHttpFace({
     service: broker,
-    keys: new Map([[SECRET_ID, SECRET_KEY]]),
+    keys: broker.keys,
     clock,
     logger,
     metrics,

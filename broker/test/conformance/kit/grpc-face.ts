@@ -43,7 +43,7 @@ export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestG
   const { authentication, broker: sharedBroker, port = 0, ...rest } = changes
   const server = await startGrpcServer({
     service: broker,
-    keys: new Map([[SECRET_ID, SECRET_KEY]]),
+    keys: broker.keys,
     clock,
     timers: new NodeTimers(),
     metrics,

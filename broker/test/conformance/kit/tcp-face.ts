@@ -6,7 +6,9 @@ import { TcpFace } from "../../../src/adapters/tcp/tcp-face.ts"
 import type { MetricsPage } from "../../../src/node/metrics.ts"
 import type { BrokerService } from "../../../src/node/service-types.ts"
 import type { Cancel } from "../../../src/ports.ts"
-import { SECRET_ID, SECRET_KEY, TestClock, TestLogger } from "./face.ts"
+import type { KeyRing } from "../../../src/node/request-guard.ts"
+import { TestClock, TestLogger } from "./face.ts"
+import { operatorKeys } from "./keys.ts"
 import { makeTestMetrics } from "./test-metrics.ts"
 
 /** Periodic timers run when a test says so; the others are real. */
@@ -39,7 +41,7 @@ export interface TestTcpFace {
 export async function openTcpFace(
   service: BrokerService,
   changes: Partial<TcpFaceOptions> = {},
-  keys: ReadonlyMap<string, string> = new Map([[SECRET_ID, SECRET_KEY]]),
+  keys: KeyRing = operatorKeys(),
 ): Promise<TestTcpFace> {
   const timers = new HandTimers()
   const metrics = makeTestMetrics()

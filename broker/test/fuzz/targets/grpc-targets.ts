@@ -1,4 +1,5 @@
 /** What strangers send by gRPC: unary requests through protobufjs and the method table, and the two streams by hand. */
+import { OPERATOR } from "../../../src/node/caller.ts"
 import { LIMITS, errorRow } from "@opencmq/proto"
 import type { ServerUnaryCall } from "@grpc/grpc-js"
 import { FieldReader, readHandles } from "../../../src/adapters/grpc/field-reader.ts"
@@ -121,6 +122,7 @@ export async function unaryTarget(): Promise<FuzzTarget> {
         { service: silentService, finished: () => undefined },
         {
           operation: name,
+          caller: OPERATOR,
           requestId: "1",
           timeoutMs: 1_000,
           startedAtMs: 0,

@@ -1,4 +1,5 @@
 /** What strangers send by CMQ's TCP protocol: the stream of frames, and the requests in them. */
+import { OPERATOR } from "../../../src/node/caller.ts"
 import { decodeRequest } from "../../../src/adapters/tcp/cmq-proto.ts"
 import { COMMANDS, unknownCommand } from "../../../src/adapters/tcp/command-table.ts"
 import { FrameReader, frameHeader } from "../../../src/adapters/tcp/frame-reader.ts"
@@ -67,7 +68,17 @@ const request: FuzzTarget = {
     const read = decodeRequest(input)
     if (read === undefined) return "refused"
     const command = COMMANDS.get(read.cmd) ?? unknownCommand(read.cmd)
-    command.run(new TcpCall(host, { command, request: read, requestNumber: 1, timeoutMs: 1_000, startedAtMs: 0 }), read)
+    command.run(
+      new TcpCall(host, {
+        command,
+        request: read,
+        caller: OPERATOR,
+        requestNumber: 1,
+        timeoutMs: 1_000,
+        startedAtMs: 0,
+      }),
+      read,
+    )
     return "valid"
   },
 }

@@ -130,11 +130,24 @@ function transactionsV1(): Uint8Array {
   return builder.finish(1_700_000_000_000)
 }
 
-/** The queues came first; topics have files of their own, since released ones are never changed. */
+function keysV1(): Uint8Array {
+  const builder = new EntryBuilder()
+  builder.begin({ setId: 0 })
+  const shop = { accountName: "shop", permissions: ["send:queue:orders-*", "peek:cluster"] }
+  builder.addAdmin({ kind: "createKey", secretId: "AKIDshop1", ...shop, sealedSecret: "1.00c0ffee.c2VhbGVk" })
+  builder.addAdmin({ kind: "createKey", secretId: "AKIDgone", accountName: "gone", permissions: [], sealedSecret: "" })
+  const sealedSecret = "1.00c0ffee.YW5vdGhlcg=="
+  builder.addAdmin({ kind: "rotateKey", secretId: "AKIDshop1", newSecretId: "AKIDshop2", sealedSecret })
+  builder.addAdmin({ kind: "revokeKey", secretId: "AKIDgone" })
+  return builder.finish(1_700_000_000_000)
+}
+
+/** The queues came first; the others have files of their own, since released ones are never changed. */
 const GOLDEN = [
   { what: "queues", entry: entryV1, name: "entry-v1", state: "state-v1.txt" },
   { what: "topics", entry: topicsV1, name: "topics-v1", state: "topics-state-v1.txt" },
   { what: "transactions", entry: transactionsV1, name: "transactions-v1", state: "transactions-state-v1.txt" },
+  { what: "key pairs", entry: keysV1, name: "keys-v1", state: "keys-state-v1.txt" },
 ]
 
 function apply(data: Uint8Array): { machine: QueueMachine; commands: Command[] } {

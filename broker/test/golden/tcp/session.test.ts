@@ -13,10 +13,11 @@ import type {
   ValueOf,
 } from "../../../src/node/service-types.ts"
 import { poll } from "../../conformance/kit/raw-socket.ts"
+import { operatorKeys } from "../../conformance/kit/keys.ts"
 import { openTcpFace } from "../../conformance/kit/tcp-face.ts"
 
 /** The key pair of cmq-api.md §2. */
-const KEYS = new Map([["AKIDexample0000000000000000000000000", "fakeSecretKeyForTheWorkedExample"]])
+const KEYS = operatorKeys(new Map([["AKIDexample0000000000000000000000000", "fakeSecretKeyForTheWorkedExample"]]))
 
 interface Step {
   readonly title: string
