@@ -92,9 +92,9 @@ test("only a send, a publish, a clear and a new key must not be repeated without
     "BatchSendMessage",
     "PublishMessage",
     "BatchPublishMessage",
-    "SendHalfMessage",
     "CreateKey",
     "RotateKey",
+    "SendHalfMessage",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

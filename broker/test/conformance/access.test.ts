@@ -155,6 +155,7 @@ const ACTION_CASES: { readonly [N in ActionName]: Case<Params> } = {
   ConfirmTransaction: {
     needs: ["send:queue:Q"],
     params: (it) => ({ ...queueName(it), msgId: "7", decision: "commit" }),
+    codes: ["4490/10770"],
   },
   ListHalfMessage: { needs: ["send:queue:Q"], params: queueName },
   PeekMessage: { needs: ["peek:queue:Q"], params: queueName },
@@ -377,7 +378,7 @@ const COMMAND_CASES: Partial<Readonly<Record<CommandName, Case<readonly WireFiel
         ),
       ],
     ],
-    codes: ["6030"],
+    codes: ["6040"],
   },
   send: {
     needs: ["send:queue:Q"],
