@@ -19,6 +19,7 @@ import { attributeParametersOf, readQueueStatus } from "./queue-attributes.ts"
 import type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 import { peekMessages, receiveMessage, receiveMessages } from "./receive.ts"
 import type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
+import { numberOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
 import { prepareMessage, sendMessage, sendMessages } from "./send.ts"
 import type { OutgoingMessage, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
@@ -96,11 +97,20 @@ export class Queue {
     await this.#call("ClearQueue", options)
   }
 
-  /** Makes messages that were sent at or after `to`, and deleted since, receivable again, for all consumers. */
-  async rewind(options: CallOptions & Readonly<{ to: Date }>): Promise<void> {
+  /**
+   * Makes messages that were sent at or after `to`, and deleted since, receivable again, for all consumers.
+   *
+   * @returns how many came back; with `dryRun` how many would, and nothing changes.
+   */
+  async rewind(options: CallOptions & Readonly<{ to: Date; dryRun?: boolean }>): Promise<number> {
     const startConsumeTime = String(Math.floor(options.to.getTime() / 1_000))
-    const parameters = [["queueName", this.name] as const, ["startConsumeTime", startConsumeTime] as const]
-    await this.#tools.caller.call({ action: "RewindQueue", parameters, options })
+    const parameters: [string, string][] = [
+      ["queueName", this.name],
+      ["startConsumeTime", startConsumeTime],
+    ]
+    if (options.dryRun === true) parameters.push(["dryRun", "1"])
+    const { fields } = await this.#tools.caller.call({ action: "RewindQueue", parameters, options })
+    return numberOf(fields["rewoundMsgNum"])
   }
 
   // --- Sending ------------------------------------------------------------------------------------------

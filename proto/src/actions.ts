@@ -6,7 +6,7 @@
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
  * and PHP send `UserpollingWaitSeconds`.
  */
-import { clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
+import { clientMessageId, dryRun, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
 import { LIMITS } from "./limits.ts"
@@ -279,7 +279,7 @@ export const ACTIONS = {
   },
   RewindQueue: {
     summary: "Makes deleted messages receivable again, from a production time on, for all consumers.",
-    source: "D",
+    source: "D; dryRun, rewoundMsgNum: OpenCMQ",
     isMutating: true,
     isRepeatable: true,
     isAdministrative: true,
@@ -292,8 +292,9 @@ export const ACTIONS = {
         outOfRange: "rewindTimeInvalid",
         meaning: "Production time to go back to.",
       },
+      dryRun,
     },
-    reply: {},
+    reply: { rewoundMsgNum: "number" },
   },
   ListDeadLetterSourceQueues: {
     summary: "Lists the queues whose policy names this dead letter queue.",

@@ -128,6 +128,15 @@ export const LIMITS = {
       "RewindQueue: production time to go back to; the queue's own window is narrower. Otherwise rewindTimeInvalid.",
     source: "D: RewindQueue",
   },
+  dryRun: {
+    min: 0,
+    max: 1,
+    default: 0,
+    unit: "number",
+    isConfigurable: false,
+    meaning: "RewindQueue and the like: 1 = tell what would be done, and change nothing.",
+    source: "OpenCMQ",
+  },
   inFlightPerQueueCount: {
     min: 1,
     max: 16_000_000,

@@ -1,5 +1,5 @@
 /**
- * `opencmq queue create | ls | show | set | rm | purge`
+ * `opencmq queue create | ls | show | set | rm | purge`; `recovery-commands.ts` has the others
  */
 import { isDeepStrictEqual } from "node:util"
 import {
@@ -22,6 +22,7 @@ import {
 } from "./broker-target.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { CliFailure } from "./failure.ts"
+import { addRecoveryCommands } from "./recovery-commands.ts"
 import { columns, pairs } from "./table.ts"
 import type { Act, Terminal } from "./terminal.ts"
 
@@ -49,6 +50,7 @@ export function addQueueCommands(program: Command, act: Act): void {
   addSet(queue, act)
   addRemove(queue, act)
   addPurge(queue, act)
+  addRecoveryCommands(queue, act)
 }
 
 function addAttributeFlags(command: Command): Command {

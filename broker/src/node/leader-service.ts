@@ -14,9 +14,10 @@ import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
 import type { DeliveredMessage, Handle, QueueStatus, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
+import { RedriveService } from "./redrive-service.ts"
 import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
-import { failureReply, nothing, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
+import { failureReply, nothing, readQueue, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
 import { TopicService, type Handlers } from "./topic-service.ts"
 
 export interface LeaderServiceParts {
@@ -39,7 +40,9 @@ export class LeaderService {
   readonly #polls = new LongPolls()
   #isEnding = false
   readonly #topics: TopicService
-  readonly #handlers: Handlers<Exclude<LeaderUseCase, keyof TopicService["handlers"]>> = {
+  readonly #handlers: Handlers<
+    Exclude<LeaderUseCase, keyof TopicService["handlers"] | keyof RedriveService["handlers"]>
+  > = {
     createQueue: (request, call) => {
       this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
         queueId: this.#queueIdText(outcome.queueId),
@@ -104,7 +107,8 @@ export class LeaderService {
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
     this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
-    this.#all = { ...this.#handlers, ...this.#topics.handlers }
+    const redrives = new RedriveService(this.#access)
+    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...redrives.handlers }
   }
 
   get longPollCount(): number {
@@ -149,11 +153,7 @@ export class LeaderService {
   // ------------------------------------------------------------------------------------------ administration
 
   #readQueue<T>(queueName: string, call: LeaderCall<T>, run: (queueId: QueueId) => void): void {
-    this.#access.read(call, () => {
-      const queueId = this.#machine.findQueue(queueName)
-      if (queueId === undefined) call.done(refused("queueNotFound"))
-      else run(queueId)
-    })
+    readQueue(this.#access, { queueName, call }, run)
   }
 
   /** Finds the queue in the applied state; that it is missing is said only after a ReadIndex round. */

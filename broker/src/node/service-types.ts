@@ -167,6 +167,8 @@ export interface UseCases {
   deleteQueue: [{ readonly queueName: string }, Nothing]
   clearQueue: [{ readonly queueName: string }, { readonly count: number }]
   rewindQueue: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
+  /** The same as a question: nothing changes. */
+  previewRewind: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
   unbindDeadLetterQueue: [{ readonly queueName: string }, Nothing]
   getQueueAttributes: [{ readonly queueName: string }, QueueStatus]
   listQueues: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, QueuePage]

@@ -181,7 +181,10 @@ test("clear and rewind tell how many messages they met", async () => {
   const receiptHandles = messagesOf(got).map(({ receiptHandle }) => receiptHandle)
   expect(await client.call("MessageService/Delete", { queueName: "count", receiptHandles })).toEqual({})
   const rewind = { queueName: "count", startConsumeAtMs: Date.now() - 60_000 }
-  expect(await client.call("QueueService/RewindQueue", rewind)).toEqual({ rewoundCount: "2" })
+  for (const dryRun of [true, true, false]) {
+    expect(await client.call("QueueService/RewindQueue", { ...rewind, dryRun })).toEqual({ rewoundCount: "2" })
+  }
+  expect(await client.call("QueueService/RewindQueue", rewind)).toEqual({ rewoundCount: "0" })
   expect(await client.call("QueueService/ClearQueue", { queueName: "count" })).toEqual({ droppedCount: "3" })
 })
 

@@ -22,6 +22,7 @@ import type {
   UseCaseName,
   ValueOf,
 } from "../../src/node/service-types.ts"
+import { RedriveService, type RedriveAccess } from "../../src/node/redrive-service.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
 import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
 
@@ -31,6 +32,9 @@ type Call<K extends UseCaseName> = {
 }
 
 type UseCaseTable = { readonly [K in UseCaseName]: (request: RequestOf<K>, call: Call<K>) => void }
+
+/** Carried out by the node's own services. */
+type ServiceUseCase = keyof TopicService["handlers"] | keyof RedriveService["handlers"]
 
 const SET_ID = 0
 
@@ -184,7 +188,7 @@ export class LocalBroker implements BrokerService {
         call.done({ ok: true, value: { messages } })
       })
     },
-    ...this.#topicUseCases(),
+    ...this.#serviceUseCases(),
     clusterStatus: (_request, call) => {
       call.done({ ok: true, value: this.#clusterStatus() })
     },
@@ -192,13 +196,15 @@ export class LocalBroker implements BrokerService {
 
   // ---------------------------------------------------------------------------------------- topics
 
-  /** The node's own service, over this machine. */
-  #topicUseCases(): Pick<UseCaseTable, keyof TopicService["handlers"]> {
-    const { handlers } = new TopicService({
-      access: this.#topicAccess(),
+  /** The node's own services, over this machine. */
+  #serviceUseCases(): Pick<UseCaseTable, ServiceUseCase> {
+    const access = this.#setAccess()
+    const topics = new TopicService({
+      access,
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
     })
+    const handlers = { ...topics.handlers, ...new RedriveService(access).handlers }
     const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
@@ -212,10 +218,11 @@ export class LocalBroker implements BrokerService {
       }
       return [name, run]
     })
-    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof TopicService["handlers"]>
+    return Object.fromEntries(adapted) as Pick<UseCaseTable, ServiceUseCase>
   }
 
-  #topicAccess(): TopicAccess {
+  #setAccess(): TopicAccess & RedriveAccess {
+    const nowMs = (): number => Date.now() + this.#aheadMs
     const propose: TopicAccess["propose"] = (append, call, reply) => {
       const outcome = this.#apply(append)
       const { refusal } = outcome
@@ -226,6 +233,9 @@ export class LocalBroker implements BrokerService {
     return {
       setId: SET_ID,
       machine: this.#machine,
+      get nowMs() {
+        return nowMs()
+      },
       propose,
       change: (command, call, value) => {
         propose(

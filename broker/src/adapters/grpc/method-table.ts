@@ -64,7 +64,8 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
     const queueName = call.fields.queueName("queue_name", request.queueName)
     const field = { field: "start_consume_at_ms", value: request.startConsumeAtMs }
     const startConsumeAtMs = call.fields.ms(field, LIMITS.startConsumeTime, "rewindTimeInvalid")
-    call.execute("rewindQueue", { queueName, startConsumeAtMs }, ({ count }) => ({ rewoundCount: count }))
+    const name = request.dryRun ? "previewRewind" : "rewindQueue"
+    call.execute(name, { queueName, startConsumeAtMs }, ({ count }) => ({ rewoundCount: count }))
   },
   UnbindDeadLetterQueue: (call, request: WireQueueName) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)

@@ -49,6 +49,7 @@ export interface WireSourcesRequest extends WireListRequest {
 export interface WireRewindRequest {
   readonly queueName: string
   readonly startConsumeAtMs: number
+  readonly dryRun: boolean
 }
 
 /** `MessageAttribute`; one of the two values, or none. */

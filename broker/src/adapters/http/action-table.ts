@@ -58,8 +58,9 @@ export const ACTION_TABLE: ActionTable = {
     call.execute("clearQueue", { queueName: call.values.queueName }, answerNothing)
   },
   RewindQueue: (call) => {
-    const { queueName, startConsumeTime } = call.values
-    call.execute("rewindQueue", { queueName, startConsumeAtMs: startConsumeTime * 1000 }, answerNothing)
+    const { queueName, startConsumeTime, dryRun } = call.values
+    const request = { queueName, startConsumeAtMs: startConsumeTime * 1000 }
+    call.execute(dryRun === 1 ? "previewRewind" : "rewindQueue", request, answerRewound)
   },
   ListDeadLetterSourceQueues: (call) => {
     const { deadLetterQueueName, searchWord = "", offset, limit } = call.values
@@ -195,6 +196,10 @@ function readableHandles(texts: readonly string[]): readonly Handle[] {
 
 function answerQueueId({ queueId }: { readonly queueId: string }): Answer {
   return `,"queueId":"${queueId}"`
+}
+
+function answerRewound({ count }: ValueOf<"rewindQueue">): Answer {
+  return `,"rewoundMsgNum":${String(count)}`
 }
 
 function answerRoute(_status: ValueOf<"getQueueAttributes">, call: ActionCall<"QueryQueueRoute">): Answer {

@@ -17,7 +17,6 @@ import {
   applyClearQueue,
   applyCreateQueue,
   applyDeleteQueue,
-  applyRewindQueue,
   applySetQueueAttributes,
   applyUnbindDeadLetterQueue,
 } from "./queue-commands.ts"
@@ -38,6 +37,7 @@ import {
 import { applyReportPush } from "./deliveries.ts"
 import { applyPublish } from "./publish.ts"
 import { isLittleEndian } from "./record-bytes.ts"
+import { applyRewindQueue, previewRewind, type Counted, type RewindPreviewRequest } from "./rewind.ts"
 import { runDueSteps } from "./time-steps.ts"
 import {
   applyCreateTopic,
@@ -290,6 +290,11 @@ export class QueueMachine {
   /** Shows messages without changing anything, those of a subscription's backlog, too; undefined for an unknown queue. */
   peek(request: PeekRequest): PeekedMessages | undefined {
     return peekMessages(this.#state, request)
+  }
+
+  /** How many messages a rewind would bring back; undefined for an unknown queue. O(messages of the queue). */
+  previewRewind(request: RewindPreviewRequest): Counted | undefined {
+    return previewRewind(this.#state, request)
   }
 
   /** Messages that a receive could hand out now; 0 for an unknown queue. O(1). */

@@ -620,6 +620,14 @@ class World {
     return pick([earliest, earliest - 1, latest, latest + 1, Math.max(earliest, latest - (op.x % 20))], op.y)
   }
 
+  /** What a dry run says, however many time steps are left over. */
+  preview(command: Command): { refusal: Refusal | undefined; count: number } | undefined {
+    if (command.kind !== "rewindQueue") return undefined
+    const { startConsumeAtMs, queueName } = command
+    const queueId = this.machine.findQueue(queueName) ?? 999
+    return this.machine.previewRewind({ queueId, startConsumeAtMs, nowMs: this.machine.nowMs })
+  }
+
   send(queueId: number, op: Op, count: number): SendMessages {
     const each = Array.from({ length: count }, (_, nth) => nth)
     return {
@@ -651,7 +659,11 @@ class World {
       return
     }
     const command = this.command(op)
+    const preview = this.preview(command)
     this.machine.apply(command, this.outcome)
+    if (preview !== undefined) {
+      expect(preview).toEqual({ refusal: this.outcome.refusal, count: this.outcome.count })
+    }
     if (this.twin !== this.machine) {
       this.twin.apply(command, this.twinOutcome)
       expect(visible(this.twinOutcome)).toEqual(visible(this.outcome))

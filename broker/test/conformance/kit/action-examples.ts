@@ -140,7 +140,11 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
       errorList: [{ code: 4430, message: "(10260)receipt handle is invalid", receiptHandle: "7" }],
     },
   },
-  { action: "RewindQueue", params: { queueName: "orders", startConsumeTime: 1700000000 }, reply: OK },
+  {
+    action: "RewindQueue",
+    params: { queueName: "orders", startConsumeTime: 1700000000, dryRun: 1 },
+    reply: { ...OK, rewoundMsgNum: 2 },
+  },
   { action: "ClearQueue", params: { queueName: "orders" }, reply: OK },
   {
     action: "ListDeadLetterSourceQueues",
