@@ -19,6 +19,7 @@
  *      13 reportPush       u8 0, u16 0, u32 subscriptionId, f64 deliveredThrough, f64 failedSequence
  *      14 createTopic  15 setTopicAttributes  16 deleteTopic  17 subscribe  18 setSubscriptionAttributes
  *      19 unsubscribe      JSON text (admin-codec.ts)
+ *      24 startRedrive  25 cancelRedrive      JSON text (admin-codec.ts)
  *
  * receipt handle: u32 low word of the delivery number, u8 its upper byte, u24 slot
  * ```
@@ -89,6 +90,8 @@ const adminKinds = {
   subscribe: 17,
   setSubscriptionAttributes: 18,
   unsubscribe: 19,
+  startRedrive: 24,
+  cancelRedrive: 25,
 } as const satisfies Record<AdminCommand["kind"], number>
 
 const SEND = 8

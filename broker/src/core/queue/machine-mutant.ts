@@ -16,3 +16,6 @@ export type MachineMutant =
   | "visibilityEndsEarly"
   | "rewindDropsFront"
   | "deliveryNumberReused"
+  | "redriveCopies"
+  | "redriveMissingInSnapshot"
+  | "redriveNeverEnds"

@@ -12,6 +12,7 @@
  * 6 topicId u32                    a topic: name, attributes, counters
  * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
  *                                  what waits is in the queue (1) with the same id and no name
+ * 9 queueId u32                    the newest redrive of a queue: what it moves, how far it has come
  * ```
  *
  * Numbers in keys are big-endian, so keys sort by kind, then by number. Values are canonical: equal states give equal
@@ -35,6 +36,7 @@ export const DEDUPLICATION_PAGE = 4
 export const DELETED_NAME = 5
 export const TOPIC = 6
 export const SUBSCRIPTION = 7
+export const REDRIVE = 9
 
 const U32_RANGE = 0x1_0000_0000
 const META_NUMBERS = 9
@@ -54,6 +56,8 @@ const totalNames = [
   "cleared",
   "rewound",
 ] as const satisfies readonly (keyof QueueTotals)[]
+/** Behind the others, and only when it is not 0: records are older than it. */
+const lateTotal = "redriven" as const satisfies keyof QueueTotals
 
 const policyKinds = ["none", "maxReceiveCount", "maxTimeToLive"] as const
 
@@ -71,6 +75,10 @@ export function topicKey(topicId: number): Uint8Array {
 
 export function subscriptionKey(subscriptionId: number): Uint8Array {
   return numberKey(SUBSCRIPTION, [subscriptionId])
+}
+
+export function redriveKey(queueId: number): Uint8Array {
+  return numberKey(REDRIVE, [queueId])
 }
 
 export function chunkKey(queueId: number, baseSequence: number): Uint8Array {
@@ -145,7 +153,8 @@ export function queueValue(queue: Queue): Uint8Array {
   const { attributes } = queue
   const policy = attributes.deadLetterPolicy
   const targetName = policy?.deadLetterQueue ?? ""
-  const numberBytes = (QUEUE_NUMBERS + 1 + totalNames.length) * 8
+  const totals = queue.totals[lateTotal] === 0 ? totalNames : [...totalNames, lateTotal]
+  const numberBytes = (QUEUE_NUMBERS + 1 + totals.length) * 8
   const writer = new RecordWriter(2 + textBytes(queue.name) + textBytes(targetName) + numberBytes)
   writer.u8(RECORD_VERSION)
   writer.text(queue.name)
@@ -163,7 +172,7 @@ export function queueValue(queue: Queue): Uint8Array {
   writer.f64(queue.messages.nextSequence)
   writer.f64(queue.front)
   writer.f64(queue.ageScan)
-  for (const name of totalNames) writer.f64(queue.totals[name])
+  for (const name of totals) writer.f64(queue.totals[name])
   return writer.bytes
 }
 
@@ -188,6 +197,7 @@ export function restoreQueue(state: MachineState, queueId: number, value: Uint8A
   queue.front = reader.f64()
   queue.ageScan = reader.f64()
   for (const total of totalNames) queue.totals[total] = reader.f64()
+  if (reader.hasMore) queue.totals[lateTotal] = reader.f64()
   queue.isStored = true
   reader.end()
 }

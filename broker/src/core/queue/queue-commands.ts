@@ -57,6 +57,7 @@ export function applyDeleteQueue(state: MachineState, command: DeleteQueue, outc
     return
   }
   queue.clear()
+  state.dropRedrive(queue)
   state.deadlines.set(queue, Number.POSITIVE_INFINITY)
   state.registry.remove(queue, state.nowMs)
   state.wakened.delete(queue.id)

@@ -105,10 +105,41 @@ function topicsV1(): Uint8Array {
   return builder.finish(1_700_000_000_000)
 }
 
-/** The queues came first; topics have files of their own, since released ones are never changed. */
+function redriveV1(): Uint8Array {
+  const builder = new EntryBuilder()
+  const letters = { body: Buffer.from("letter"), delayMs: 0, clientMessageId: "", attributes: [] }
+  const everything = { enqueuedFromMs: 0, enqueuedUntilMs: Number.MAX_SAFE_INTEGER }
+  builder.begin({ setId: 0 })
+  builder.addAdmin({ kind: "createQueue", queueName: "dead", attributes })
+  builder.addAdmin({ kind: "createQueue", queueName: "orders", attributes: { ...attributes, deadLetterPolicy: byCount } })
+  builder.addAdmin({ kind: "createQueue", queueName: "inbox", attributes })
+  builder.addSend({ queueId: 2, messages: [letters, letters] })
+  builder.addReceive({ queueId: 2, maxCount: 2, visibilityTimeoutMs: -1 })
+  // Both become dead letters at once.
+  const handles = [
+    { slot: 0, deliveryNumber: 1 },
+    { slot: 1, deliveryNumber: 2 },
+  ]
+  builder.addChangeVisibility({ queueId: 2, handles, visibilityTimeoutMs: 0 })
+  builder.addAdmin({
+    kind: "startRedrive",
+    queueName: "dead",
+    order: { targetQueueName: "inbox", sourceQueueName: "orders", ...everything, messagesPerSecond: 10 },
+  })
+  builder.addAdmin({
+    kind: "startRedrive",
+    queueName: "inbox",
+    order: { targetQueueName: "", sourceQueueName: "", ...everything, messagesPerSecond: 1_000 },
+  })
+  builder.addAdmin({ kind: "cancelRedrive", queueName: "inbox" })
+  return builder.finish(1_700_000_000_000)
+}
+
+/** The queues came first; topics and redrives have files of their own, since released ones are never changed. */
 const GOLDEN = [
   { what: "queues", entry: entryV1, name: "entry-v1", state: "state-v1.txt" },
   { what: "topics", entry: topicsV1, name: "topics-v1", state: "topics-state-v1.txt" },
+  { what: "redrives", entry: redriveV1, name: "redrive-v1", state: "redrive-state-v1.txt" },
 ]
 
 function apply(data: Uint8Array): { machine: QueueMachine; commands: Command[] } {
