@@ -19,6 +19,8 @@ import { attributeParametersOf, readQueueStatus } from "./queue-attributes.ts"
 import type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 import { peekMessages, receiveMessage, receiveMessages } from "./receive.ts"
 import type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
+import { cancelRedrive, describeRedrive, previewRedrive, startRedrive } from "./redrive.ts"
+import type { RedriveOptions, RedrivePreview, RedriveStatus } from "./redrive.ts"
 import { numberOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
 import { prepareMessage, sendMessage, sendMessages } from "./send.ts"
@@ -111,6 +113,29 @@ export class Queue {
     if (options.dryRun === true) parameters.push(["dryRun", "1"])
     const { fields } = await this.#tools.caller.call({ action: "RewindQueue", parameters, options })
     return numberOf(fields["rewoundMsgNum"])
+  }
+
+  /**
+   * Starts the task that moves the dead letters in this queue back to where they came from, or to one queue. It runs in
+   * the broker, whoever leads; a queue has one at a time. Never repeated blindly. An OpenCMQ extension.
+   */
+  startRedrive(options?: RedriveOptions): Promise<void> {
+    return startRedrive(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** What `startRedrive` would do; nothing changes. */
+  previewRedrive(options?: RedriveOptions): Promise<RedrivePreview> {
+    return previewRedrive(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** How far the newest redrive is, also after its end. @throws CmqError `redriveNotFound` when there was none. */
+  redriveStatus(options?: CallOptions): Promise<RedriveStatus> {
+    return describeRedrive(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** Ends the redrive; what was moved stays moved. @returns how many that were. */
+  cancelRedrive(options?: CallOptions): Promise<number> {
+    return cancelRedrive(this.#tools.caller, { queueName: this.name, options })
   }
 
   // --- Sending ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "BatchPublishMessage",
     "BatchReceiveMessage",
     "BatchSendMessage",
+    "CancelRedrive",
     "ChangeMessageVisibility",
     "ClearQueue",
     "ClearSubscriptionFilterTags",
@@ -15,6 +16,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "DeleteMessage",
     "DeleteQueue",
     "DeleteTopic",
+    "DescribeRedrive",
     "GetClusterStatus",
     "GetQueueAttributes",
     "GetSubscriptionAttributes",
@@ -32,6 +34,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "SetQueueAttributes",
     "SetSubscriptionAttributes",
     "SetTopicAttributes",
+    "StartRedrive",
     "Subscribe",
     "UnbindDeadLetterQueue",
     "Unsubscribe",
@@ -77,13 +80,14 @@ test("GetQueueAttributes answers the thirteen fields that the Java SDKs ask for,
   )
 })
 
-test("only a send, a publish and a clear must not be repeated without an id", () => {
+test("only a send, a publish, a clear and the start of a redrive must not be repeated without an id", () => {
   expect(ACTION_NAMES.filter((name) => !actionRow(name).isRepeatable)).toEqual([
     "ClearQueue",
     "SendMessage",
     "BatchSendMessage",
     "PublishMessage",
     "BatchPublishMessage",
+    "StartRedrive",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

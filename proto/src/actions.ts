@@ -12,6 +12,7 @@ import type { ErrorName } from "./errors.ts"
 import { LIMITS } from "./limits.ts"
 import type { LimitRow } from "./limits.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
+import { RECOVERY_ACTIONS } from "./recovery-actions.ts"
 import { TOPIC_ACTIONS } from "./topic-actions.ts"
 
 /**
@@ -453,6 +454,7 @@ export const ACTIONS = {
     },
     reply: { msgInfoList: "list", nextSeq: "number?" },
   },
+  ...RECOVERY_ACTIONS,
   GetClusterStatus: {
     summary: "Answers who leads, who follows and how far each is.",
     source: "OpenCMQ",

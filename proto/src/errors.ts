@@ -787,6 +787,13 @@ export const ERRORS = {
     text: "the source queue that a redrive is to be limited to is not existed",
     source: "OpenCMQ",
   },
+  redriveNotFound: {
+    ...notFound,
+    moduleCode: 20054,
+    sqs: SQS_INVALID,
+    text: "there was no redrive of this queue",
+    source: "OpenCMQ",
+  },
 } as const satisfies Record<string, ErrorRow>
 
 /** Name of an error: what the broker's core returns and what the SDK's errors carry. */

@@ -355,6 +355,15 @@ export const LIMITS = {
     meaning: "Policy 1: age at which a message is moved; must be below msgRetentionSeconds.",
     source: "D:dlq, SetQueueAttributes",
   },
+  redrivePerSecondCount: {
+    min: 1,
+    max: 50_000,
+    default: 1_000,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "StartRedrive: messages moved in a second.",
+    source: "OpenCMQ",
+  },
   deadLetterSourcesCount: {
     min: 0,
     max: 6,

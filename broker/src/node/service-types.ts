@@ -8,12 +8,14 @@ import type { ErrorName } from "@opencmq/proto"
 import type {
   Endpoint,
   QueueAttributes,
+  RedriveOrder,
   SetQueueAttributes,
   SetTopicAttributes,
   SubscriptionAttributes,
   TopicAttributes,
 } from "../core/queue/command.ts"
 import type { Provenance } from "../core/queue/outcome.ts"
+import type { RedrivePreview, RedriveStatus } from "../core/queue/redrive-reads.ts"
 
 export interface MessageAttribute {
   readonly name: string
@@ -170,6 +172,11 @@ export interface UseCases {
   /** The same as a question: nothing changes. */
   previewRewind: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
   unbindDeadLetterQueue: [{ readonly queueName: string }, Nothing]
+  startRedrive: [{ readonly queueName: string; readonly order: RedriveOrder }, Nothing]
+  /** What it would do: nothing changes. */
+  previewRedrive: [{ readonly queueName: string; readonly order: RedriveOrder }, Omit<RedrivePreview, "refusal">]
+  cancelRedrive: [{ readonly queueName: string }, { readonly movedCount: number }]
+  describeRedrive: [{ readonly queueName: string }, RedriveStatus]
   getQueueAttributes: [{ readonly queueName: string }, QueueStatus]
   listQueues: [{ readonly searchWord: string; readonly offset: number; readonly limit: number }, QueuePage]
   listDeadLetterSources: [

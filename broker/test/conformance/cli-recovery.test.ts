@@ -46,3 +46,49 @@ test("a rewind is counted first, then done", async () => {
   await opencmq("queue rewind back --to tomorrow", 2)
   await opencmq("queue rewind back", 2)
 })
+
+/** Two dead letters of "orders", one of "refunds", in "dead". */
+async function makeDeadLetters(suffix: string): Promise<{ dead: string; orders: string; refunds: string }> {
+  const names = { dead: `dead-${suffix}`, orders: `orders-${suffix}`, refunds: `refunds-${suffix}` }
+  await client.ok("CreateQueue", { queueName: names.dead })
+  const policy = { deadLetterQueueName: names.dead, policy: 0, maxReceiveCount: 1 }
+  for (const queueName of [names.orders, names.refunds]) {
+    await client.ok("CreateQueue", { queueName, ...policy })
+    for (let nth = queueName === names.orders ? 0 : 1; nth < 2; nth++) {
+      await client.ok("SendMessage", { queueName, msgBody: `letter ${String(nth)}` })
+      const { receiptHandle } = await client.ok("ReceiveMessage", { queueName })
+      await client.ok("ChangeMessageVisibility", {
+        queueName,
+        receiptHandle: String(receiptHandle),
+        visibilityTimeout: 0,
+      })
+    }
+  }
+  return names
+}
+
+test("dead letters are counted, moved to their sources, and the task is described", async () => {
+  const { dead, orders, refunds } = await makeDeadLetters("a")
+  expect(await opencmq(`queue redrive ${dead} --dry-run`)).toBe(`3 messages -> ${orders} (2), ${refunds} (1)\n`)
+  expect(await json(`queue redrive ${dead} --dry-run --from ${refunds}`)).toMatchObject({
+    moveCount: 1,
+    targets: [{ queueName: refunds, count: 1 }],
+  })
+  await opencmq(`queue redrive status ${dead}`, 3)
+  expect(await json(`queue redrive ${dead} --rate 50`)).toMatchObject({ state: "completed", movedCount: 3 })
+  expect(await opencmq(`queue redrive status ${dead}`)).toMatch(/moved +3\n/)
+  expect(await client.ok("GetQueueAttributes", { queueName: orders })).toMatchObject({ activeMsgNum: 2 })
+  const again = await client.ok("ReceiveMessage", { queueName: refunds })
+  expect(again).toMatchObject({ msgBody: "letter 1", dequeueCount: 1 })
+  expect(again).not.toHaveProperty("deadLetterReason")
+})
+
+test("a redrive that goes on is cancelled; wrong targets are refused", async () => {
+  const { dead, orders } = await makeDeadLetters("b")
+  expect(await json(`queue redrive ${dead} --rate 1 --to ${orders} --no-wait`)).toMatchObject({ target: orders })
+  await opencmq(`queue redrive ${dead}`, 1)
+  expect(await json(`queue redrive cancel ${dead}`)).toMatchObject({ state: "cancelled", movedCount: 1 })
+  await opencmq(`queue redrive cancel ${dead}`, 1)
+  await opencmq(`queue redrive ${dead} --to ${dead}`, 2)
+  await opencmq(`queue redrive ${dead} --rate 50001`, 2)
+})

@@ -173,6 +173,36 @@ test("a peek changes nothing and goes on where it ended", async () => {
   expect(second["nextSequence"]).toBeUndefined()
 })
 
+test("a redrive is counted, started, described and cancelled", async () => {
+  await createQueue("redrive-dead")
+  const deadLetterPolicy = { deadLetterQueue: "redrive-dead", maxReceiveCount: 1 }
+  await createQueue("redrive-source", { deadLetterPolicy })
+  const messages = ["a", "b"].map((body) => ({ body: Buffer.from(body) }))
+  await client.call("MessageService/Send", { queueName: "redrive-source", messages })
+  const received = await client.call("MessageService/Receive", { queueName: "redrive-source", maxMessages: 2 })
+  const receiptHandles = messagesOf(received).map(({ receiptHandle }) => receiptHandle)
+  await client.call("MessageService/ChangeVisibility", { queueName: "redrive-source", receiptHandles })
+  const order = { queueName: "redrive-dead", sourceQueueName: "redrive-source", messagesPerSecond: 1 }
+  expect(await client.call("QueueService/StartRedrive", { ...order, dryRun: true })).toEqual({
+    moveCount: "2",
+    skipCount: "0",
+    targets: [{ queueName: "redrive-source", count: "2" }],
+  })
+  expect(await client.call("QueueService/StartRedrive", order)).toEqual({})
+  expect(await client.call("QueueService/GetRedrive", { queueName: "redrive-dead" })).toMatchObject({
+    state: "REDRIVE_STATE_RUNNING",
+    movedCount: "1",
+    endedAtMs: "0",
+    messagesPerSecond: 1,
+    sourceQueueName: "redrive-source",
+  })
+  const running = await client.refused("QueueService/StartRedrive", order)
+  expect(running.info.reason).toBe("redriveRunning")
+  expect(await client.call("QueueService/CancelRedrive", { queueName: "redrive-dead" })).toEqual({ movedCount: "1" })
+  const wrong = { ...order, targetQueueName: "redrive-dead" }
+  expect((await client.refused("QueueService/StartRedrive", wrong)).info.reason).toBe("redriveTargetInvalid")
+})
+
 test("clear and rewind tell how many messages they met", async () => {
   await createQueue("count", { rewindMs: 600_000 })
   const messages = ["a", "b", "c"].map((body) => ({ body: Buffer.from(body) }))

@@ -9,6 +9,7 @@ import type {
   MessageAttribute,
   PeekedMessage,
   QueueStatus,
+  ValueOf,
 } from "../../node/service-types.ts"
 import type { HandleList } from "./field-reader.ts"
 import { wireRefusal } from "./refusal.ts"
@@ -76,6 +77,21 @@ const textDecoder = new TextDecoder()
 
 function attributeValue({ name, type, value }: MessageAttribute): WireMessageAttribute {
   return type === "string" ? { name, text: textDecoder.decode(value) } : { name, binary: value }
+}
+
+/** `opencmq.v1.Redrive`. */
+export function redriveValue({ state, enqueuedUntilMs, ...status }: ValueOf<"describeRedrive">): object {
+  const hasEnd = enqueuedUntilMs < Number.MAX_SAFE_INTEGER
+  return { ...status, state: REDRIVE_STATE_NUMBER[state], ...(hasEnd && { enqueuedUntilMs }) }
+}
+
+/** `opencmq.v1.RedriveState`. */
+const REDRIVE_STATE_NUMBER: Readonly<Record<ValueOf<"describeRedrive">["state"], number>> = {
+  running: 1,
+  waiting: 2,
+  completed: 3,
+  cancelled: 4,
+  targetDeleted: 5,
 }
 
 /** `opencmq.v1.ClusterStatus`. */

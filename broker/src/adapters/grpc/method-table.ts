@@ -5,11 +5,11 @@
  */
 import { LIMITS, checkTogether, parseInteger } from "@opencmq/proto"
 import type { ErrorName, LimitRow } from "@opencmq/proto"
-import type { DeadLetterPolicy, QueueAttributes } from "../../core/queue/command.ts"
+import type { DeadLetterPolicy, QueueAttributes, RedriveOrder } from "../../core/queue/command.ts"
 import type { QueuePage, RequestOf } from "../../node/service-types.ts"
 import { readHandles } from "./field-reader.ts"
 import type { FieldReader } from "./field-reader.ts"
-import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue } from "./message-values.ts"
+import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue, redriveValue } from "./message-values.ts"
 import type { UnaryCall } from "./unary-call.ts"
 import type {
   WireAttributes,
@@ -20,6 +20,7 @@ import type {
   WireQueueName,
   WireQueueRequest,
   WireReceiveRequest,
+  WireRedriveRequest,
   WireRewindRequest,
   WireSendRequest,
   WireSourcesRequest,
@@ -66,6 +67,20 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
     const startConsumeAtMs = call.fields.ms(field, LIMITS.startConsumeTime, "rewindTimeInvalid")
     const name = request.dryRun ? "previewRewind" : "rewindQueue"
     call.execute(name, { queueName, startConsumeAtMs }, ({ count }) => ({ rewoundCount: count }))
+  },
+  StartRedrive: (call, request: WireRedriveRequest) => {
+    const queueName = call.fields.queueName("queue_name", request.queueName)
+    const order = redriveOrder(call.fields, request)
+    if (request.dryRun) call.execute("previewRedrive", { queueName, order }, asItIs)
+    else call.execute("startRedrive", { queueName, order }, asItIs)
+  },
+  CancelRedrive: (call, request: WireQueueName) => {
+    const queueName = call.fields.queueName("queue_name", request.queueName)
+    call.execute("cancelRedrive", { queueName }, asItIs)
+  },
+  GetRedrive: (call, request: WireQueueName) => {
+    const queueName = call.fields.queueName("queue_name", request.queueName)
+    call.execute("describeRedrive", { queueName }, redriveValue)
   },
   UnbindDeadLetterQueue: (call, request: WireQueueName) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)
@@ -256,6 +271,22 @@ function pageOf(fields: FieldReader, request: WireListRequest): RequestOf<"listQ
   if (offset === undefined) fields.refuse("parameterTypeError", "page_token")
   else fields.count({ field: "page_token", value: offset }, LIMITS.listOffset)
   return { searchWord: nameContains, offset: offset ?? 0, limit }
+}
+
+function redriveOrder(fields: FieldReader, request: WireRedriveRequest): RedriveOrder {
+  const { targetQueueName, sourceQueueName, enqueuedFromMs, enqueuedUntilMs, messagesPerSecond } = request
+  if (targetQueueName !== "") fields.queueName("target_queue_name", targetQueueName)
+  if (sourceQueueName !== "") fields.queueName("source_queue_name", sourceQueueName)
+  fields.ms({ field: "enqueued_from_ms", value: enqueuedFromMs }, LIMITS.timestamp)
+  fields.ms({ field: "enqueued_until_ms", value: enqueuedUntilMs }, LIMITS.timestamp)
+  const rate = { field: "messages_per_second", value: messagesPerSecond }
+  return {
+    targetQueueName,
+    sourceQueueName,
+    enqueuedFromMs,
+    enqueuedUntilMs: enqueuedUntilMs === 0 ? Number.MAX_SAFE_INTEGER : enqueuedUntilMs,
+    messagesPerSecond: countOrDefault(fields, rate, LIMITS.redrivePerSecondCount),
+  }
 }
 
 /** 0 = the limit's own default, or 1. */

@@ -52,6 +52,17 @@ export interface WireRewindRequest {
   readonly dryRun: boolean
 }
 
+/** `StartRedriveRequest`. */
+export interface WireRedriveRequest {
+  readonly queueName: string
+  readonly targetQueueName: string
+  readonly sourceQueueName: string
+  readonly enqueuedFromMs: number
+  readonly enqueuedUntilMs: number
+  readonly messagesPerSecond: number
+  readonly dryRun: boolean
+}
+
 /** `MessageAttribute`; one of the two values, or none. */
 export interface WireMessageAttribute {
   readonly name: string

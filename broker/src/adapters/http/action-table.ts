@@ -18,6 +18,7 @@ import type {
 import type { ActionCall, Answer } from "./action-call.ts"
 import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
+import { RECOVERY_TABLE } from "./recovery-table.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
 
@@ -118,6 +119,7 @@ export const ACTION_TABLE: ActionTable = {
     const { queueName, numOfMsg, startSeq } = call.values
     call.execute("peekMessages", { queueName, maxCount: numOfMsg, fromSequence: startSeq }, answerPeeked)
   },
+  ...RECOVERY_TABLE,
   GetClusterStatus: (call) => {
     call.execute("clusterStatus", {}, answerCluster)
   },

@@ -145,6 +145,28 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
     params: { queueName: "orders", startConsumeTime: 1700000000, dryRun: 1 },
     reply: { ...OK, rewoundMsgNum: 2 },
   },
+  { action: "StartRedrive", params: { queueName: "orders", messagesPerSecond: 100 }, reply: OK },
+  {
+    action: "DescribeRedrive",
+    params: { queueName: "orders" },
+    reply: {
+      ...OK,
+      state: "completed",
+      movedMsgNum: 0,
+      skippedMsgNum: 1,
+      leftMsgNum: 0,
+      startTime: 1700000000,
+      endTime: 1700000000,
+      messagesPerSecond: 100,
+      targetQueueName: "",
+      sourceQueueName: "",
+    },
+  },
+  {
+    action: "CancelRedrive",
+    params: { queueName: "orders" },
+    reply: { code: 4000, message: "(20051)no redrive of this queue is running", requestId: "1f0c9a7be2-4q" },
+  },
   { action: "ClearQueue", params: { queueName: "orders" }, reply: OK },
   {
     action: "ListDeadLetterSourceQueues",
@@ -232,6 +254,9 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   ],
   ChangeMessageVisibility: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
   PeekMessage: QUEUE_ERRORS,
+  StartRedrive: [...QUEUE_ERRORS, "redriveRunning", "redriveTargetInvalid", "redriveSourceInvalid"],
+  CancelRedrive: [...QUEUE_ERRORS, "redriveNotRunning"],
+  DescribeRedrive: [...QUEUE_ERRORS, "redriveNotFound"],
   ...TOPIC_ERRORS,
   GetClusterStatus: [],
 }
