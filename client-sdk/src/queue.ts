@@ -23,6 +23,8 @@ import { cancelRedrive, describeRedrive, previewRedrive, startRedrive } from "./
 import type { RedriveOptions, RedrivePreview, RedriveStatus } from "./redrive.ts"
 import { numberOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
+import { searchMessages } from "./search.ts"
+import type { Search, SearchOptions } from "./search.ts"
 import { prepareMessage, sendMessage, sendMessages } from "./send.ts"
 import type { OutgoingMessage, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
 import { Sender } from "./sender.ts"
@@ -177,6 +179,11 @@ export class Queue {
   /** Shows messages without receiving them; nothing changes. An OpenCMQ extension. */
   peek(options: PeekOptions = {}): Promise<Peek> {
     return peekMessages(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** Looks through the queue for messages; nothing changes. An OpenCMQ extension. */
+  search(options: SearchOptions = {}): Promise<Search> {
+    return searchMessages(this.#tools.caller, { queueName: this.name, options })
   }
 
   /**

@@ -268,6 +268,24 @@ export const LIMITS = {
     source: "OpenCMQ",
   },
 
+  searchScanCount: {
+    min: 1,
+    max: 100_000,
+    default: 10_000,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "SearchMessage: messages that one request looks at; 64 MiB of them at most. Its nextSeq goes on.",
+    source: "OpenCMQ",
+  },
+  searchTextLength: {
+    min: 1,
+    max: 1_024,
+    unit: "characters",
+    isConfigurable: false,
+    meaning: "SearchMessage: part of a body, or value of an attribute.",
+    source: "OpenCMQ",
+  },
+
   // --- Message attributes and de-duplication ----------------------------------------------------------------
   attributesPerMessageCount: {
     min: 0,

@@ -1,11 +1,58 @@
-/** Rows of the action table for what brings dead letters back; all OpenCMQ's own. */
+/** Rows of the action table for what finds messages and brings dead letters back; all OpenCMQ's own. */
 import { dryRun } from "./common-parameter-rows.ts"
 import { LIMITS } from "./limits.ts"
 
 const queueName = { type: "queueName", isRequired: true, meaning: "Name of the queue that is emptied." } as const
 
-/** Redrives; part of `ACTIONS`. */
+const msgId = { type: "digits", limit: LIMITS.nonceLength } as const
+const part = { type: "text", limit: LIMITS.searchTextLength } as const
+
+/** Searches and redrives; part of `ACTIONS`. */
 export const RECOVERY_ACTIONS = {
+  SearchMessage: {
+    summary: "Looks through a queue, whatever the state of its messages; nothing changes.",
+    source: "OpenCMQ",
+    isMutating: false,
+    isRepeatable: true,
+    isAdministrative: false,
+    parameters: {
+      queueName: { ...queueName, meaning: "Name of the queue." },
+      msgId: { ...msgId, meaning: "Only this message; then it is found at once, without a scan." },
+      text: { ...part, meaning: "Part of the body; capitals matter." },
+      attributeName: { type: "text", limit: LIMITS.attributeNameBytes, meaning: "Only messages with this attribute." },
+      attributeValue: { ...part, meaning: "Its value; absent = any." },
+      startSeq: {
+        type: "int",
+        limit: LIMITS.peekStartSeq,
+        fallback: LIMITS.peekStartSeq.default,
+        meaning: "Queue sequence to begin at: nextSeq of the reply before.",
+      },
+      scanNum: {
+        type: "int",
+        limit: LIMITS.searchScanCount,
+        fallback: LIMITS.searchScanCount.default,
+        meaning: "Messages looked at.",
+      },
+      numOfMsg: { type: "int", limit: LIMITS.numOfMsg, fallback: LIMITS.numOfMsg.max, meaning: "Messages found." },
+    },
+    reply: { msgInfoList: "list", scannedMsgNum: "number", nextSeq: "number?" },
+  },
+  TraceMessage: {
+    summary: "Answers where a message is now, by its id alone, and what is known of its life.",
+    source: "OpenCMQ",
+    isMutating: false,
+    isRepeatable: true,
+    isAdministrative: false,
+    parameters: { msgId: { ...msgId, isRequired: true, meaning: "As a send answered it." } },
+    reply: {
+      msgId: "string",
+      entryIndex: "number",
+      term: "number?",
+      bodySize: "number",
+      clientMessageId: "string?",
+      placeList: "list",
+    },
+  },
   StartRedrive: {
     summary: "Starts the task that moves the dead letters of a queue to where they came from, or to one queue.",
     source: "OpenCMQ",

@@ -9,6 +9,7 @@ import { CliFailure, reportFailure } from "./failure.ts"
 import { addExplainCommand } from "./explain-command.ts"
 import { addMessageCommands } from "./message-commands.ts"
 import { addQueueCommands } from "./queue-commands.ts"
+import { addSearchCommands } from "./search-commands.ts"
 import { addServerCommands } from "./server-commands.ts"
 import { Terminal, type Act, type Format, type TerminalStreams } from "./terminal.ts"
 import { PRODUCT_VERSION } from "./version.ts"
@@ -84,6 +85,7 @@ export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" |
   addServerCommands(program, act)
   addQueueCommands(program, act)
   addMessageCommands(program, act)
+  addSearchCommands(program, act)
   addClusterCommands(program, act)
   addExplainCommand(program, act)
   addFormatFlag(program.command("version").description("print the versions of opencmq and Node")).action(

@@ -15,6 +15,7 @@ import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
 import type { DeliveredMessage, Handle, QueueStatus, RequestOf, UseCaseName, ValueOf } from "./service-types.ts"
 import { RedriveService } from "./redrive-service.ts"
+import { SearchService } from "./search-service.ts"
 import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import { failureReply, nothing, readQueue, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
@@ -41,7 +42,10 @@ export class LeaderService {
   #isEnding = false
   readonly #topics: TopicService
   readonly #handlers: Handlers<
-    Exclude<LeaderUseCase, keyof TopicService["handlers"] | keyof RedriveService["handlers"]>
+    Exclude<
+      LeaderUseCase,
+      keyof TopicService["handlers"] | keyof RedriveService["handlers"] | keyof SearchService["handlers"]
+    >
   > = {
     createQueue: (request, call) => {
       this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
@@ -108,7 +112,8 @@ export class LeaderService {
     this.#access = new SetAccess(parts.replica)
     this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
     const redrives = new RedriveService(this.#access)
-    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...redrives.handlers }
+    const searches = new SearchService(this.#access)
+    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...redrives.handlers, ...searches.handlers }
   }
 
   get longPollCount(): number {

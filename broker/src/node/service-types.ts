@@ -67,6 +67,27 @@ export interface PeekedMessage extends Omit<DeliveredMessage, "receiptHandle" | 
   readonly dueAtMs: number
 }
 
+/** Where a message is now: in a queue, or waiting for a subscription (then without a queue's name). */
+export interface MessagePlace extends Pick<
+  PeekedMessage,
+  "sequence" | "state" | "dueAtMs" | "enqueuedAtMs" | "firstDequeuedAtMs" | "dequeueCount" | "provenance"
+> {
+  readonly queueName: string
+  readonly topicName: string
+  readonly subscriptionName: string
+}
+
+/** What the state knows of a message. */
+export interface MessageTrace {
+  readonly msgId: string
+  /** Index and term at which it was replicated; term 0 = the log no longer knows. */
+  readonly entryIndex: number
+  readonly term: number
+  readonly bodyBytes: number
+  readonly clientMessageId: string
+  readonly places: readonly MessagePlace[]
+}
+
 export interface QueueStatus {
   readonly queueName: string
   readonly queueId: string
@@ -210,6 +231,30 @@ export interface UseCases {
     { readonly queueName: string; readonly maxCount: number; readonly fromSequence: number },
     { readonly messages: readonly PeekedMessage[] },
   ]
+  searchMessages: [
+    {
+      readonly queueName: string
+      readonly fromSequence: number
+      /** Messages looked at, and messages found, at most. */
+      readonly scanCount: number
+      readonly maxCount: number
+      /** "" = any. With one, only its entry is looked at. */
+      readonly msgId: string
+      /** Part of the body; "" = any. */
+      readonly text: string
+      /** "" = any. */
+      readonly attributeName: string
+      /** Undefined = any value. */
+      readonly attributeValue: string | undefined
+    },
+    {
+      readonly messages: readonly PeekedMessage[]
+      readonly scannedCount: number
+      /** Where to go on; 0 = there is no more. */
+      readonly nextSequence: number
+    },
+  ]
+  traceMessage: [{ readonly msgId: string }, MessageTrace]
   createTopic: [{ readonly topicName: string; readonly attributes: TopicAttributes }, { readonly topicId: string }]
   setTopicAttributes: [
     { readonly topicName: string; readonly change: SetTopicAttributes["change"] },

@@ -43,6 +43,21 @@ export class SetAccess {
     return this.replica.logClock.nowMs()
   }
 
+  /** The bytes of message records, as `LogStore.readRecords`. */
+  readRecords(...args: Parameters<SetReplica["log"]["readRecords"]>): void {
+    this.replica.log.readRecords(...args)
+  }
+
+  /** Term of an entry; undefined when the log no longer knows. */
+  termAt(index: number): number | undefined {
+    return this.replica.raft.termAt(index)
+  }
+
+  /** Gives the event loop back, then goes on. */
+  soon(run: () => void): void {
+    this.replica.soon(run)
+  }
+
   /** One administrative command. */
   change<T>(command: AdminCommand, call: LeaderCall<T>, value: (outcome: Outcome) => T): void {
     this.propose(

@@ -31,8 +31,8 @@ async function opencmq(args: string, expectedCode = 0): Promise<string> {
   return written.stdout
 }
 
-async function json(args: string): Promise<unknown> {
-  return JSON.parse(await opencmq(`${args} --format json`))
+async function json(args: string, expectedCode = 0): Promise<unknown> {
+  return JSON.parse(await opencmq(`${args} --format json`, expectedCode))
 }
 
 test("a rewind is counted first, then done", async () => {
@@ -91,4 +91,57 @@ test("a redrive that goes on is cancelled; wrong targets are refused", async () 
   await opencmq(`queue redrive cancel ${dead}`, 1)
   await opencmq(`queue redrive ${dead} --to ${dead}`, 2)
   await opencmq(`queue redrive ${dead} --rate 50001`, 2)
+})
+
+test("a search finds by text, attribute and id, says how far it looked and goes on there", async () => {
+  await client.ok("CreateQueue", { queueName: "haystack" })
+  const ids: string[] = []
+  for (let nth = 0; nth < 30; nth++) {
+    const isRed = nth % 10 === 3
+    const attributes = isRed ? { "attribute.1.name": "colour", "attribute.1.value": `red ${String(nth)}` } : {}
+    const msgBody = nth === 20 ? "a needle lies here" : `hay ${String(nth)}`
+    const { msgId } = await client.ok("SendMessage", { queueName: "haystack", msgBody, ...attributes })
+    ids.push(String(msgId))
+  }
+  const bodiesOf = (found: unknown) => (found as { messages: { body: string }[] }).messages.map(({ body }) => body)
+  const first = await client.ok("SearchMessage", { queueName: "haystack", text: "needle", scanNum: 15 })
+  expect(first).toMatchObject({ msgInfoList: [], scannedMsgNum: 15, nextSeq: 16 })
+  const second = await client.ok("SearchMessage", { queueName: "haystack", text: "needle", scanNum: 15, startSeq: 16 })
+  expect(second).toMatchObject({ msgInfoList: [{ msgId: ids[20], sequence: 21, state: "active" }], scannedMsgNum: 15 })
+  expect(second).not.toHaveProperty("nextSeq")
+  expect(bodiesOf(await json("message search haystack --attr colour --max 2"))).toEqual(["hay 3", "hay 13"])
+  expect(await json("message search haystack --attr colour --max 2")).toMatchObject({ scannedCount: 14, nextSeq: 15 })
+  expect(bodiesOf(await json("message search haystack --attr colour=red --text hay", 5))).toEqual([])
+  expect(await json(`message search haystack --id ${ids[7] ?? ""}`)).toMatchObject({
+    messages: [{ msgId: ids[7], body: "hay 7" }],
+    scannedCount: 1,
+  })
+  await opencmq("message search haystack --id 7", 5)
+  await opencmq("message search nowhere", 3)
+})
+
+test("a trace says where a message is, what happened to it, and where it was a dead letter", async () => {
+  const { dead, orders } = await makeDeadLetters("c")
+  const { msgList } = await client.ok("BatchSendMessage", { queueName: orders, msgBody: ["x", "yy", "zzz", "four"] })
+  const msgId = (msgList as { msgId: string }[])[2]?.msgId ?? ""
+  expect(await json(`message trace ${msgId}`)).toMatchObject({
+    msgId,
+    term: 1,
+    bodySize: 3,
+    places: [{ queueName: orders, state: "active", dequeueCount: 0, enqueueTime: expect.any(String) as string }],
+  })
+  const { msgInfoList } = await client.ok("PeekMessage", { queueName: dead })
+  const letterId = (msgInfoList as { msgId: string }[])[0]?.msgId ?? ""
+  expect(await opencmq(`message trace ${letterId}`)).toMatch(
+    new RegExp(`${dead} +active .*${orders} \\(maxReceiveCount\\)`),
+  )
+  await client.ok("CreateTopic", { topicName: "news" })
+  const hook = { topicName: "news", subscriptionName: "hook", protocol: "http", endpoint: "http://203.0.113.7/" }
+  await client.ok("Subscribe", { ...hook, notifyContentFormat: "JSON" })
+  const published = await client.ok("PublishMessage", { topicName: "news", msgBody: "told" })
+  expect(await json(`message trace ${String(published["msgId"])}`)).toMatchObject({
+    places: [{ topicName: "news", subscriptionName: "hook", state: "active" }],
+  })
+  await client.ok("ClearQueue", { queueName: orders })
+  await opencmq(`message trace ${msgId}`, 3)
 })

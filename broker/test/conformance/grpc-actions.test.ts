@@ -173,6 +173,20 @@ test("a peek changes nothing and goes on where it ended", async () => {
   expect(second["nextSequence"]).toBeUndefined()
 })
 
+test("messages are searched and traced", async () => {
+  await createQueue("searched")
+  const messages = ["hay", "needle", "hay"].map((body) => ({ body: Buffer.from(body) }))
+  const sent = await client.call("MessageService/Send", { queueName: "searched", messages })
+  const msgId = messagesOf(sent)[1]?.["msgId"]
+  const search = { queueName: "searched", text: "needle", scanCount: 2 }
+  const found = await client.call("MessageService/Search", search)
+  expect(found).toMatchObject({ scannedCount: "2", nextSequence: "3", messages: [{ msgId }] })
+  const places = [{ queueName: "searched", state: "MESSAGE_STATE_ACTIVE", sequence: "2", dequeueCount: "0" }]
+  expect(await client.call("MessageService/Trace", { msgId })).toMatchObject({ msgId, bodyBytes: "6", places })
+  const gone = await client.refused("MessageService/Trace", { msgId: "7" })
+  expect(gone.info.reason).toBe("messageNotFound")
+})
+
 test("a redrive is counted, started, described and cancelled", async () => {
   await createQueue("redrive-dead")
   const deadLetterPolicy = { deadLetterQueue: "redrive-dead", maxReceiveCount: 1 }

@@ -23,6 +23,7 @@ import type {
   ValueOf,
 } from "../../src/node/service-types.ts"
 import { RedriveService, type RedriveAccess } from "../../src/node/redrive-service.ts"
+import { SearchService, type SearchAccess } from "../../src/node/search-service.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
 import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
 
@@ -34,7 +35,8 @@ type Call<K extends UseCaseName> = {
 type UseCaseTable = { readonly [K in UseCaseName]: (request: RequestOf<K>, call: Call<K>) => void }
 
 /** Carried out by the node's own services. */
-type ServiceUseCase = keyof TopicService["handlers"] | keyof RedriveService["handlers"]
+type ServiceUseCase =
+  keyof TopicService["handlers"] | keyof RedriveService["handlers"] | keyof SearchService["handlers"]
 
 const SET_ID = 0
 
@@ -204,7 +206,11 @@ export class LocalBroker implements BrokerService {
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
     })
-    const handlers = { ...topics.handlers, ...new RedriveService(access).handlers }
+    const handlers = {
+      ...topics.handlers,
+      ...new RedriveService(access).handlers,
+      ...new SearchService(access).handlers,
+    }
     const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
@@ -221,7 +227,7 @@ export class LocalBroker implements BrokerService {
     return Object.fromEntries(adapted) as Pick<UseCaseTable, ServiceUseCase>
   }
 
-  #setAccess(): TopicAccess & RedriveAccess {
+  #setAccess(): TopicAccess & RedriveAccess & SearchAccess {
     const nowMs = (): number => Date.now() + this.#aheadMs
     const propose: TopicAccess["propose"] = (append, call, reply) => {
       const outcome = this.#apply(append)
@@ -237,6 +243,16 @@ export class LocalBroker implements BrokerService {
         return nowMs()
       },
       propose,
+      termAt: () => 1,
+      soon: (run) => setImmediate(run),
+      readRecords: (positions, done) => {
+        setImmediate(() => {
+          done(
+            undefined,
+            Array.from({ length: positions.count }, (_, i) => this.#record(positions, i)),
+          )
+        })
+      },
       change: (command, call, value) => {
         propose(
           (builder) => {

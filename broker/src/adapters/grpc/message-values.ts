@@ -68,6 +68,16 @@ function sharedValue(message: Omit<DeliveredMessage, "receiptHandle" | "delivery
   }
 }
 
+/** `opencmq.v1.MessageTrace`. */
+export function traceValue({ places, ...trace }: ValueOf<"traceMessage">): object {
+  const values = places.map(({ state, provenance, ...place }) => ({
+    ...place,
+    state: STATE_NUMBER[state],
+    ...(provenance !== undefined && { provenance: provenanceValue(provenance) }),
+  }))
+  return { ...trace, places: values }
+}
+
 function provenanceValue(provenance: NonNullable<DeliveredMessage["provenance"]>): object {
   const { sourceQueueName, ...rest } = provenance
   return { originalQueueName: sourceQueueName, ...rest }

@@ -9,7 +9,15 @@ import type { DeadLetterPolicy, QueueAttributes, RedriveOrder } from "../../core
 import type { QueuePage, RequestOf } from "../../node/service-types.ts"
 import { readHandles } from "./field-reader.ts"
 import type { FieldReader } from "./field-reader.ts"
-import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue, redriveValue } from "./message-values.ts"
+import {
+  clusterValue,
+  deliveredValue,
+  failuresOf,
+  peekedValue,
+  queueValue,
+  redriveValue,
+  traceValue,
+} from "./message-values.ts"
 import type { UnaryCall } from "./unary-call.ts"
 import type {
   WireAttributes,
@@ -22,8 +30,10 @@ import type {
   WireReceiveRequest,
   WireRedriveRequest,
   WireRewindRequest,
+  WireSearchRequest,
   WireSendRequest,
   WireSourcesRequest,
+  WireTraceRequest,
   WireVisibilityRequest,
 } from "./wire-types.ts"
 
@@ -138,6 +148,18 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
       const last = messages.length === maxCount ? messages.at(-1) : undefined
       return { messages: messages.map(peekedValue), ...(last !== undefined && { nextSequence: last.sequence + 1 }) }
     })
+  },
+
+  Search: (call, request: WireSearchRequest) => {
+    call.execute("searchMessages", searchRequest(call.fields, request), ({ messages, scannedCount, nextSequence }) => ({
+      messages: messages.map(peekedValue),
+      scannedCount,
+      nextSequence,
+    }))
+  },
+  Trace: (call, { msgId }: WireTraceRequest) => {
+    if (msgId === "") call.fields.refuse("parameterMissing", "msg_id")
+    call.execute("traceMessage", { msgId }, traceValue)
   },
 
   // --- ClusterService -----------------------------------------------------------------------------------
@@ -301,6 +323,22 @@ function pageValue({ totalCount, queues }: QueuePage, page: RequestOf<"listQueue
 }
 
 // --- Messages ---------------------------------------------------------------------------------------------
+
+function searchRequest(fields: FieldReader, request: WireSearchRequest): RequestOf<"searchMessages"> {
+  const { msgId, text, attributeName, attributeValue, startSequence, scanCount, maxMessages } = request
+  const lengths = { text: text.length, attribute_value: attributeValue?.length ?? 0 }
+  for (const [field, value] of Object.entries(lengths)) {
+    if (value > LIMITS.searchTextLength.max) fields.refuse("parameterOutOfRange", field)
+  }
+  const found = maxMessages === 0 ? LIMITS.numOfMsg.max : maxMessages
+  return {
+    queueName: fields.queueName("queue_name", request.queueName),
+    fromSequence: fields.count({ field: "start_sequence", value: startSequence }, LIMITS.peekStartSeq),
+    scanCount: countOrDefault(fields, { field: "scan_count", value: scanCount }, LIMITS.searchScanCount),
+    maxCount: fields.count({ field: "max_messages", value: found }, LIMITS.numOfMsg),
+    ...{ msgId, text, attributeName, attributeValue },
+  }
+}
 
 function receiveRequest(call: UnaryCall, request: WireReceiveRequest): RequestOf<"receiveMessages"> {
   const { fields } = call

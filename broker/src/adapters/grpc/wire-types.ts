@@ -110,6 +110,20 @@ export interface WirePeekRequest {
   readonly startSequence: number
 }
 
+/** `SearchRequest`. */
+export interface WireSearchRequest extends WirePeekRequest {
+  readonly msgId: string
+  readonly text: string
+  readonly attributeName: string
+  readonly attributeValue?: string
+  readonly scanCount: number
+}
+
+/** `TraceRequest`. */
+export interface WireTraceRequest {
+  readonly msgId: string
+}
+
 /** `Refusal`. */
 export interface WireRefusal {
   readonly reason: string

@@ -9,6 +9,14 @@ import { assert, unreachable } from "../assert.ts"
 import type { Command, QueueId, SubscriptionId, TopicId } from "./command.ts"
 import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./commands.ts"
 import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
+import {
+  locateRecord,
+  recordsOfEntry,
+  type EntryRequest,
+  type LiveRecords,
+  type LocatedMessages,
+  type RecordRequest,
+} from "./locate.ts"
 import type { MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
 import { MachineState } from "./machine-state.ts"
@@ -320,6 +328,16 @@ export class QueueMachine {
   /** What a redrive would do now; undefined for an unknown queue. O(messages of the queue). */
   previewRedrive(request: RedrivePreviewRequest): RedrivePreview | undefined {
     return previewRedrive(this.#state, request)
+  }
+
+  /** What of an entry is still pointed to: its live records. O(chunks). */
+  recordsOfEntry(request: EntryRequest): LiveRecords {
+    return recordsOfEntry(this.#state, request)
+  }
+
+  /** In which queues and backlogs the message of a record is, and how. O(chunks). */
+  locateRecord(request: RecordRequest): LocatedMessages {
+    return locateRecord(this.#state, request)
   }
 
   /** Messages that a receive could hand out now; 0 for an unknown queue. O(1). */

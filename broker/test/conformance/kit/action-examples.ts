@@ -145,6 +145,16 @@ export const ACTION_EXAMPLES: readonly ActionExample[] = [
     params: { queueName: "orders", startConsumeTime: 1700000000, dryRun: 1 },
     reply: { ...OK, rewoundMsgNum: 2 },
   },
+  {
+    action: "SearchMessage",
+    params: { queueName: "orders", text: "nothing like it" },
+    reply: { ...OK, msgInfoList: [], scannedMsgNum: 3 },
+  },
+  {
+    action: "TraceMessage",
+    params: { msgId: "7" },
+    reply: { code: 4440, message: "(20033)message is not existed, or deleted", requestId: "1f0c9a7be2-4q" },
+  },
   { action: "StartRedrive", params: { queueName: "orders", messagesPerSecond: 100 }, reply: OK },
   {
     action: "DescribeRedrive",
@@ -254,6 +264,8 @@ export const ACTION_ERRORS: Readonly<Record<ActionName, readonly ErrorName[]>> =
   ],
   ChangeMessageVisibility: [...QUEUE_ERRORS, "receiptHandleMalformed", "receiptHandleInvalid"],
   PeekMessage: QUEUE_ERRORS,
+  SearchMessage: QUEUE_ERRORS,
+  TraceMessage: ["messageNotFound"],
   StartRedrive: [...QUEUE_ERRORS, "redriveRunning", "redriveTargetInvalid", "redriveSourceInvalid"],
   CancelRedrive: [...QUEUE_ERRORS, "redriveNotRunning"],
   DescribeRedrive: [...QUEUE_ERRORS, "redriveNotFound"],
