@@ -33,12 +33,11 @@ export default defineConfig({
         },
       },
       {
-        // Real processes on real disks: one file at a time, or they disturb each other's clocks and ports.
+        // Real processes on real disks. Two files at a time: they mostly wait, and each has ports and folders of its own.
         extends: true,
         test: {
           name: "cluster",
           include: ["broker/test/cluster/**/*.test.ts"],
-          fileParallelism: false,
           // After everything else: real processes need the two cores for themselves.
           sequence: { groupOrder: 2 },
           testTimeout: 300_000,

@@ -21,6 +21,8 @@ const HOST = "127.0.0.1"
 const PORTS_PER_NODE = 4
 const READY_POLL_MS = 20
 const STATUS_TIMEOUT_MS = 400
+/** Far more than a start takes, also on a computer that is busy with other things. */
+const START_TIMEOUT_MS = 60_000
 
 /** The key pair that `--dev-mode` serves with; it is public. */
 const DEVELOPMENT_KEYS = { secretId: "AKIDopencmqdevelopment", secretKey: "opencmq-development-secret-key" } as const
@@ -123,6 +125,11 @@ export class LocalCluster {
     return node
   }
 
+  /** Of the processes that run. */
+  get pids(): readonly number[] {
+    return this.nodes.map(({ id }) => this.pidOf(id)).filter((pid) => pid !== undefined)
+  }
+
   /** Undefined when it is not running. */
   pidOf(nodeId: number): number | undefined {
     return this.#children.get(nodeId)?.process.pid
@@ -135,7 +142,7 @@ export class LocalCluster {
   // --- Starting -----------------------------------------------------------------------------------------
 
   /** Starts every node and waits until all are ready. */
-  async startAll(timeoutMs = 20_000): Promise<void> {
+  async startAll(timeoutMs = START_TIMEOUT_MS): Promise<void> {
     for (const { id } of this.nodes) this.start(id)
     await Promise.all(this.nodes.map(({ id }) => this.waitReady(id, timeoutMs)))
   }
@@ -192,7 +199,7 @@ export class LocalCluster {
   }
 
   /** Waits until a node says that it serves. @throws when it ends before that, or does not get there in time. */
-  async waitReady(nodeId: number, timeoutMs = 20_000): Promise<void> {
+  async waitReady(nodeId: number, timeoutMs = START_TIMEOUT_MS): Promise<void> {
     const limitMs = performance.now() + timeoutMs
     while (performance.now() < limitMs) {
       if (!this.#children.has(nodeId)) throw new Error(`node ${String(nodeId)} ended: ${this.lastLines(nodeId, 3)}`)

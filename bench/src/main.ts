@@ -11,6 +11,8 @@ import { LEADER_LOSSES, failoverReport, measureFailover } from "./scenarios/fail
 import type { LeaderLoss } from "./scenarios/failover.ts"
 import { runIdle } from "./scenarios/idle.ts"
 import { runSmoke } from "./scenarios/smoke.ts"
+import { runTopic } from "./scenarios/topic.ts"
+import type { TopicOptions } from "./scenarios/topic.ts"
 
 type Common = { readonly format: OutputFormat }
 
@@ -108,6 +110,15 @@ command("idle", "CPU time of three nodes that nobody asks anything")
   .option("--seconds <n>", "how long to look", wholeNumber(1, 3_600), 20)
   .action(async (flags: Common & { readonly seconds: number }) => {
     await report(flags, () => runIdle({ seconds: flags.seconds }))
+  })
+
+command("topic", "cost of a publish, and memory of each subscription, with many subscriptions on one topic")
+  .option("--subscriptions <n>", "on the topic", wholeNumber(100, 10_000), 10_000)
+  .option("--queues <n>", "that the subscriptions deliver into", wholeNumber(1, 1_000), 100)
+  .option("--deliveries <n>", "of each row, about", wholeNumber(1_000, 10 * MILLION), 200_000)
+  .action(async (flags: Common & TopicOptions) => {
+    const { subscriptions, queues, deliveries } = flags
+    await report(flags, () => runTopic({ subscriptions, queues, deliveries }))
   })
 
 // The nodes run in their own process groups, so that they can be killed one by one; they end with this process.

@@ -126,7 +126,7 @@ export const OPTIONS = {
     pattern: /^[A-Za-z0-9._-]{1,255}:\d{1,5}$/,
     allowed: "an address as host:port, no IPv6",
     default: undefined,
-    help: "Where clients reach this node by TCP; told to them by QueryQueueRoute. Absent: made of host and port; of the host that the client asked, when tcpHost is 0.0.0.0.",
+    help: "Where clients reach this node by TCP; told to them by QueryQueueRoute and QueryTopicRoute. Absent: made of host and port; of the host that the client asked, when tcpHost is 0.0.0.0.",
   },
 
   // --- Access ---------------------------------------------------------------------------------------------
@@ -302,6 +302,16 @@ export const OPTIONS = {
     default: LIMITS.queuesPerAccountCount.default,
     mustAgree: true,
     help: "Queues in the cluster.",
+  },
+  subscriptionsPerTopicCount: {
+    group: "Limits",
+    kind: "integer",
+    min: LIMITS.subscriptionsPerTopicCount.min,
+    max: LIMITS.subscriptionsPerTopicCount.max,
+    unit: "count",
+    default: LIMITS.subscriptionsPerTopicCount.default,
+    mustAgree: true,
+    help: "Subscriptions of one topic.",
   },
   queueRecreateWaitSeconds: {
     group: "Limits",

@@ -241,8 +241,16 @@ export interface OutgoingPush {
 /** What became of a push. `busy`: nothing was sent for want of room here; `failed`: whatever else went wrong. */
 export type PushResult = "delivered" | "failed" | "busy"
 
+/** Why nothing may be pushed to an address: rows of the error table. */
+export type EndpointRefusal = "endpointInvalid" | "endpointIllegal" | "endpointHasBlanks"
+
 /** Sends messages to subscribers' addresses. */
 export interface PushTransport {
   /** `done` exactly once, never before the call returns. */
   push(push: OutgoingPush, done: (result: PushResult) => void): void
+  /**
+   * Asked when somebody subscribes, about what can be said before a name is resolved; undefined = nothing against it. Every
+   * push is judged again. Transports of tests may leave it out.
+   */
+  refuseEndpoint?(url: string): EndpointRefusal | undefined
 }

@@ -15,6 +15,8 @@ import { EndpointPool, normalizeEndpoint } from "./endpoint-pool.ts"
 import type { EndpointHealth } from "./endpoint-pool.ts"
 import { EndpointWatch } from "./endpoint-watch.ts"
 import { HttpTransport } from "./http-transport.ts"
+import { PAGE_ROWS, listParameters } from "./list-options.ts"
+import type { ListOptions } from "./list-options.ts"
 import { Queue } from "./queue.ts"
 import { attributeParametersOf } from "./queue-attributes.ts"
 import type { QueueAttributes } from "./queue-attributes.ts"
@@ -22,6 +24,9 @@ import { listOf, numberOf, textOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
 import { retrySettings } from "./retry-policy.ts"
 import type { RetryOptions } from "./retry-policy.ts"
+import { Topic } from "./topic.ts"
+import { topicParametersOf } from "./topic-attributes.ts"
+import type { TopicAttributes } from "./topic-attributes.ts"
 import type { Credentials, Parameter, Transport } from "./transport.ts"
 
 /** Options of an account. */
@@ -52,15 +57,7 @@ export type AccountOptions = Readonly<{
 }>
 
 /** Options of `Account.listQueues`. */
-export type ListQueuesOptions = CallOptions &
-  Readonly<{
-    /** Part of the name; default: all. */
-    searchWord?: string
-    /** Rows to leave out, default 0. */
-    offset?: number
-    /** Rows of the answer, 1 to 100, default 20. */
-    limit?: number
-  }>
+export type ListQueuesOptions = ListOptions
 
 /** A row of a list. */
 export type QueueEntry = Readonly<{ queueId: string; queueName: string }>
@@ -72,11 +69,18 @@ export type QueueList = Readonly<{
   queues: readonly QueueEntry[]
 }>
 
+/** A row of a list. */
+export type TopicEntry = Readonly<{ topicId: string; topicName: string }>
+
+/** One page of a list. */
+export type TopicList = Readonly<{
+  /** All that match, on whatever page. */
+  totalCount: number
+  topics: readonly TopicEntry[]
+}>
+
 /** Who leads, who follows and how far each is, as the broker describes it; see docs/http-api.md, GetClusterStatus. */
 export type ClusterStatus = Readonly<Record<string, unknown>>
-
-/** Rows of a page when all queues are walked through. */
-const PAGE_ROWS = 100
 
 /** A cluster, as one key pair sees it. */
 export class Account {
@@ -166,7 +170,7 @@ export class Account {
   }
 
   /** Every queue, page by page: for a `for await` loop. */
-  async *queues(options: CallOptions & Readonly<{ searchWord?: string }> = {}): AsyncGenerator<QueueEntry, void> {
+  async *queues(options: Omit<ListOptions, "offset" | "limit"> = {}): AsyncGenerator<QueueEntry, void> {
     for (let offset = 0; ; offset += PAGE_ROWS) {
       const page = await this.listQueues({ ...options, offset, limit: PAGE_ROWS })
       yield* page.queues
@@ -177,6 +181,56 @@ export class Account {
   /** One page of the queues whose dead letters go to the queue `name`. */
   async listDeadLetterSources(name: string, options: ListQueuesOptions = {}): Promise<QueueList> {
     return readQueueList(await this.#list("ListDeadLetterSourceQueues", [["deadLetterQueueName", name]], options))
+  }
+
+  /**
+   * A topic by name; asks nobody anything.
+   *
+   * @throws CmqError `argumentInvalid` when no topic can have that name; TypeError when it is no string.
+   */
+  topic(name: string): Topic {
+    return new Topic(name, this.#caller)
+  }
+
+  /**
+   * Creates a topic.
+   *
+   * @throws CmqError `topicAlreadyExists`; with outcome `unknown` it may be our own earlier attempt that created it.
+   */
+  async createTopic(name: string, attributes: TopicAttributes = {}, options?: CallOptions): Promise<Topic> {
+    const topic = this.topic(name)
+    const parameters: Parameter[] = [["topicName", name], ...topicParametersOf(attributes)]
+    await this.#caller.call({ action: "CreateTopic", parameters, options })
+    return topic
+  }
+
+  /** Creates a topic unless it exists. The attributes of one that exists are not changed. */
+  async ensureTopic(name: string, attributes: TopicAttributes = {}, options?: CallOptions): Promise<Topic> {
+    try {
+      return await this.createTopic(name, attributes, options)
+    } catch (thrown) {
+      if (thrown instanceof CmqError && thrown.name === "topicAlreadyExists") return this.topic(name)
+      throw thrown
+    }
+  }
+
+  /** One page of the topics, by name. */
+  async listTopics(options: ListOptions = {}): Promise<TopicList> {
+    const fields = await this.#list("ListTopic", [], options)
+    const topics = listOf(fields["topicList"]).map((each) => ({
+      topicId: textOf(each["topicId"]),
+      topicName: textOf(each["topicName"]),
+    }))
+    return { totalCount: numberOf(fields["totalCount"]), topics }
+  }
+
+  /** Every topic, page by page: for a `for await` loop. */
+  async *topics(options: Omit<ListOptions, "offset" | "limit"> = {}): AsyncGenerator<TopicEntry, void> {
+    for (let offset = 0; ; offset += PAGE_ROWS) {
+      const { topics } = await this.listTopics({ ...options, offset, limit: PAGE_ROWS })
+      yield* topics
+      if (topics.length < PAGE_ROWS) return
+    }
   }
 
   /** Who leads, who follows and how far each is. */
@@ -212,21 +266,12 @@ export class Account {
   }
 
   async #list(
-    action: "ListQueue" | "ListDeadLetterSourceQueues",
+    action: "ListQueue" | "ListDeadLetterSourceQueues" | "ListTopic",
     parameters: readonly Parameter[],
     options: ListQueuesOptions,
   ): Promise<Fields> {
-    const { searchWord = "", offset = 0, limit = 20 } = options
-    const { fields } = await this.#caller.call({
-      action,
-      parameters: [
-        ...parameters,
-        ...(searchWord === "" ? [] : [["searchWord", searchWord] as const]),
-        ["offset", String(offset)],
-        ["limit", String(limit)],
-      ],
-      options,
-    })
+    const all = [...parameters, ...listParameters(options)]
+    const { fields } = await this.#caller.call({ action, parameters: all, options })
     return fields
   }
 }

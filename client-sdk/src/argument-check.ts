@@ -16,6 +16,11 @@ export function checkString(name: string, given: unknown): void {
   if (typeof given !== "string") throw typeError(name, "a string", given)
 }
 
+/** @throws TypeError unless it is an array. */
+export function checkArray(name: string, given: unknown): void {
+  if (!Array.isArray(given)) throw typeError(name, "an array", given)
+}
+
 /** @throws TypeError unless it is an object with options, for which an array and a function do not count. */
 export function checkOptions(name: string, given: unknown): void {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {

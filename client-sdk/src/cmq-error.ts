@@ -2,7 +2,7 @@
  * The one error class of the SDK. What may be done about an error is data of the table in `@opencmq/proto`
  * (`retriable`, `outcome`); nothing here or in a caller looks at texts.
  */
-import { errorByCode, errorRow, moduleCodeOf } from "@opencmq/proto"
+import { errorByReply, errorRow, moduleCodeOf } from "@opencmq/proto"
 import type { ErrorName, ErrorOutcome } from "@opencmq/proto"
 import { AbortError } from "./abort.ts"
 
@@ -126,7 +126,7 @@ const SERVICE_CODE_MIN = 6000
  */
 export function refusalFields(code: number, message: string): CmqErrorFields {
   const moduleCode = moduleCodeOf(message)
-  const name = errorByCode(code, moduleCode)
+  const name = errorByReply(code, message)
   const numbers = { code, moduleCode: moduleCode ?? 0, message: message === "" ? `code ${String(code)}` : message }
   if (name === undefined) {
     const outcome = code >= SERVICE_CODE_MIN ? "unknown" : "notApplied"

@@ -102,7 +102,12 @@ export class Consumer {
   #finishedWhileStopping = 0
   readonly #removeAbortListener: () => void
 
-  /** @throws TypeError without a handler or for options that are no object, RangeError for one outside its range. */
+  /**
+   * Made by `Queue.consumer`.
+   *
+   * @internal
+   * @throws TypeError without a handler or for options that are no object, RangeError for one outside its range.
+   */
   constructor(order: ConsumerOrder) {
     const { options, tools } = order
     this.#settings = fetchSettings(options)

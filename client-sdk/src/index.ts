@@ -3,7 +3,15 @@
  */
 export { AbortError } from "./abort.ts"
 export { Account } from "./account.ts"
-export type { AccountOptions, ClusterStatus, ListQueuesOptions, QueueEntry, QueueList } from "./account.ts"
+export type {
+  AccountOptions,
+  ClusterStatus,
+  ListQueuesOptions,
+  QueueEntry,
+  QueueList,
+  TopicEntry,
+  TopicList,
+} from "./account.ts"
 export type { MessageAttributes } from "./body.ts"
 export type { CallOptions } from "./caller.ts"
 export { systemClock } from "./clock.ts"
@@ -17,18 +25,33 @@ export type { DeleteHandleResult, DeleteResult } from "./delete.ts"
 export type { EndpointHealth } from "./endpoint-pool.ts"
 export { HttpTransport } from "./http-transport.ts"
 export type { HttpTransportOptions } from "./http-transport.ts"
+export type { ListOptions } from "./list-options.ts"
 export { Message } from "./message.ts"
 export type { DeadLetter, MessageView, Settlement } from "./message.ts"
 export type { ConsumeOptions } from "./message-iterator.ts"
+export type { PublishBatchOptions, PublishLabels, PublishOptions } from "./publish.ts"
 export { Queue } from "./queue.ts"
 export type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 export type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
+export type { RetryDelay } from "./redelivery-delay.ts"
 export type { RedriveOptions, RedrivePreview, RedriveState, RedriveStatus } from "./redrive.ts"
 export type { RetryOptions } from "./retry-policy.ts"
 export type { MessagePlace, MessageTrace, Search, SearchOptions } from "./search.ts"
 export type { OutgoingMessage, OutgoingOptions, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
 export { Sender } from "./sender.ts"
 export type { SenderOptions } from "./sender.ts"
+export { Subscription } from "./subscription.ts"
+export { Topic } from "./topic.ts"
+export type { SubscriptionEntry, SubscriptionList } from "./topic.ts"
+export type {
+  FilterType,
+  SubscriptionAttributes,
+  SubscriptionEndpoint,
+  SubscriptionOrder,
+  SubscriptionStatus,
+  TopicAttributes,
+  TopicStatus,
+} from "./topic-attributes.ts"
 export { TransportError } from "./transport.ts"
 export type {
   AttemptReply,

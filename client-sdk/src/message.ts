@@ -87,7 +87,11 @@ export class Message implements MessageView {
   #settled: Settlement | undefined
   #settling: Promise<void> | undefined
 
-  /** Made by `Queue`; `fields` are those of a reply. */
+  /**
+   * Made by `Queue`; `fields` are those of a reply.
+   *
+   * @internal
+   */
   constructor(fields: Fields, actions: MessageActions) {
     const view = readView(fields)
     this.msgId = view.msgId

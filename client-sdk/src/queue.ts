@@ -2,7 +2,7 @@
  * One queue: everything a program does with it. Making a `Queue` asks nobody anything; the first call does.
  */
 import { LIMITS, isQueueName } from "@opencmq/proto"
-import { checkOptions, checkString, typeError } from "./argument-check.ts"
+import { checkArray, checkString } from "./argument-check.ts"
 import { Batcher } from "./batcher.ts"
 import type { CallOptions, Caller } from "./caller.ts"
 import type { Clock } from "./clock.ts"
@@ -25,7 +25,7 @@ import { numberOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
 import { searchMessages } from "./search.ts"
 import type { Search, SearchOptions } from "./search.ts"
-import { prepareMessage, sendMessage, sendMessages } from "./send.ts"
+import { asOutgoing, prepareMessage, sendMessage, sendMessages } from "./send.ts"
 import type { OutgoingMessage, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
 import { Sender } from "./sender.ts"
 import type { SenderOptions } from "./sender.ts"
@@ -46,7 +46,10 @@ export class Queue {
   readonly #tools: QueueTools
   readonly #deletes: Batcher<string, DeleteHandleResult>
 
-  /** @throws CmqError `argumentInvalid` when no queue can have that name; TypeError when it is no string. */
+  /**
+   * @internal
+   * @throws CmqError `argumentInvalid` when no queue can have that name; TypeError when it is no string.
+   */
   constructor(name: string, tools: QueueTools) {
     checkString("the name of a queue", name)
     if (!isQueueName(name)) throw argumentInvalid(`${JSON.stringify(name)} is not a queue name`)
@@ -290,14 +293,4 @@ function handleOf(message: Message | string): string {
 /** A consumer's message that is settled past its own methods must not be renewed any more. */
 async function letGo(message: Message | string): Promise<void> {
   if (typeof message !== "string") await releaseLease(message)
-}
-
-function checkArray(name: string, given: unknown): void {
-  if (!Array.isArray(given)) throw typeError(name, "an array", given)
-}
-
-function asOutgoing(message: string | Uint8Array | OutgoingMessage): OutgoingMessage {
-  if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
-  checkOptions("a message of a batch, unless it is a string or a Uint8Array,", message)
-  return message
 }

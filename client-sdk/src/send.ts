@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { LIMITS, attributeParameters, formatAttributes } from "@opencmq/proto"
+import { checkOptions } from "./argument-check.ts"
 import { encodeBody } from "./body.ts"
 import type { MessageAttributes, WireBody } from "./body.ts"
 import type { Call, CallOptions, Caller } from "./caller.ts"
@@ -48,12 +49,20 @@ export type SendResult = Readonly<{
 /** A message ready to travel. */
 export type PreparedMessage = WireBody & Readonly<{ clientMessageId: string; delaySeconds: number }>
 
+/** A message of a batch that may be given as its body alone. @throws TypeError for what is neither. */
+export function asOutgoing(message: string | Uint8Array | OutgoingMessage): OutgoingMessage {
+  if (typeof message === "string" || message instanceof Uint8Array) return { body: message }
+  checkOptions("a message of a batch, unless it is a string or a Uint8Array,", message)
+  return message
+}
+
 /** Gives a message its client message id and its form on the wire. */
 export function prepareMessage(message: OutgoingMessage, delaySeconds: number | undefined): PreparedMessage {
   return {
-    ...encodeBody(message.body, message.attributes),
     clientMessageId: message.clientMessageId ?? randomBytes(16).toString("base64url"),
     delaySeconds: delaySeconds ?? 0,
+    // Last: a literal that begins with a spread takes a microsecond for each field behind it.
+    ...encodeBody(message.body, message.attributes),
   }
 }
 
@@ -88,10 +97,7 @@ export async function sendMessages(
   order: Readonly<{ queueName: string; messages: readonly PreparedMessage[]; options: CallOptions | undefined }>,
 ): Promise<readonly SendResult[]> {
   const { messages } = order
-  const countMax = LIMITS.batchCount.max
-  if (messages.length < 1 || messages.length > countMax) {
-    throw argumentInvalid(`a batch has 1 to ${String(countMax)} messages, not ${String(messages.length)}`)
-  }
+  checkBatchCount(messages.length)
   const call: Call = {
     action: "BatchSendMessage",
     parameters: [
@@ -103,11 +109,18 @@ export async function sendMessages(
     isRepeatable: true,
   }
   const { fields } = await caller.call(call)
-  const list = listOf(fields["msgList"])
-  return messages.map((_, index) => readResult(list[index] ?? {}))
+  return readResults(fields, messages.length)
 }
 
-function batchParameters(message: PreparedMessage, index: number): Parameter[] {
+/** @throws CmqError `argumentInvalid` unless there are 1 to 16. */
+export function checkBatchCount(count: number): void {
+  const { min, max } = LIMITS.batchCount
+  if (count >= min && count <= max) return
+  throw argumentInvalid(`a batch has ${String(min)} to ${String(max)} messages, not ${String(count)}`)
+}
+
+/** The parameters of one message of a batch. */
+export function batchParameters(message: PreparedMessage, index: number): Parameter[] {
   const number = String(index + 1)
   const parameters: Parameter[] = [
     [`msgBody.${number}`, message.text],
@@ -121,7 +134,14 @@ function delayParameters(delaySeconds: number): readonly Parameter[] {
   return delaySeconds === 0 ? [] : [["delaySeconds", String(delaySeconds)]]
 }
 
-function readResult(fields: Fields): SendResult {
+/** What a reply says of each message of a batch, in order. */
+export function readResults(fields: Fields, count: number): readonly SendResult[] {
+  const list = listOf(fields["msgList"])
+  return Array.from({ length: count }, (_, index) => readResult(list[index] ?? {}))
+}
+
+/** What a reply says of one message. */
+export function readResult(fields: Fields): SendResult {
   const duplicate = fields["duplicate"]
   return { msgId: textOf(fields["msgId"]), duplicate: duplicate === true || duplicate === 1 }
 }

@@ -56,7 +56,11 @@ export class Sender {
   readonly #batcher: Batcher<PreparedMessage, SendResult>
   #isClosed = false
 
-  /** Made by `Queue.sender`. */
+  /**
+   * Made by `Queue.sender`.
+   *
+   * @internal
+   */
   constructor(tools: SenderTools, options: SenderOptions = {}) {
     this.#tools = tools
     this.#options = options

@@ -1,12 +1,19 @@
 /**
- * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics are in a file of
- * their own, `topic-actions.ts`.
+ * THE action table: every CMQ action and OpenCMQ's own, with parameters and replies. Those of topics and of transactions
+ * are in files of their own, `topic-actions.ts` and `transaction-actions.ts`.
  *
  * The HTTP face validates from it (`readParameters`), the SDK sends by it, docs/http-api.md describes it. What an
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
  * and PHP send `UserpollingWaitSeconds`.
  */
-import { clientMessageId, dryRun, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
+import {
+  attributes,
+  batchAttributes,
+  clientMessageId,
+  dryRun,
+  listParameters,
+  maxMsgSize,
+} from "./common-parameter-rows.ts"
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
 import { LIMITS } from "./limits.ts"
@@ -14,6 +21,7 @@ import type { LimitRow } from "./limits.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
 import { RECOVERY_ACTIONS } from "./recovery-actions.ts"
 import { TOPIC_ACTIONS } from "./topic-actions.ts"
+import { TRANSACTION_ACTIONS } from "./transaction-actions.ts"
 
 /**
  * How a parameter's text is read.
@@ -240,6 +248,7 @@ export const ACTIONS = {
       rewindMsgNum: "number",
       rewindmsgNum: "number",
       minMsgTime: "number",
+      halfMsgNum: "number",
     },
   },
   SetQueueAttributes: {
@@ -341,10 +350,7 @@ export const ACTIONS = {
       msgBody: { type: "bytes", isRequired: true, limit: LIMITS.msgBodyBytes, meaning: "Body, plain text." },
       delaySeconds,
       clientMessageId,
-      attributes: {
-        type: "attributes",
-        meaning: "OpenCMQ: attribute.<n>.name, attribute.<n>.value, attribute.<n>.type (string or binary).",
-      },
+      attributes,
     },
     reply: { msgId: "string" },
   },
@@ -365,12 +371,7 @@ export const ACTIONS = {
       },
       delaySeconds,
       clientMessageId: { ...clientMessageId, isArray: true, alignedWith: "msgBody" },
-      attributes: {
-        type: "attributes",
-        isArray: true,
-        alignedWith: "msgBody",
-        meaning: 'OpenCMQ: JSON text per message, [{"name","value","type"}].',
-      },
+      attributes: batchAttributes,
     },
     reply: { msgList: "list" },
   },
@@ -454,7 +455,9 @@ export const ACTIONS = {
     },
     reply: { msgInfoList: "list", nextSeq: "number?" },
   },
+  ...TRANSACTION_ACTIONS,
   ...RECOVERY_ACTIONS,
+
   GetClusterStatus: {
     summary: "Answers who leads, who follows and how far each is.",
     source: "OpenCMQ",

@@ -27,6 +27,20 @@ export const dryRun = {
   meaning: "OpenCMQ: 1 = only count; nothing changes.",
 } as const
 
+/** Of one message. */
+export const attributes = {
+  type: "attributes",
+  meaning: "OpenCMQ: attribute.<n>.name, attribute.<n>.value, attribute.<n>.type (string or binary).",
+} as const
+
+/** Of the messages of a batch. */
+export const batchAttributes = {
+  type: "attributes",
+  isArray: true,
+  alignedWith: "msgBody",
+  meaning: 'OpenCMQ: JSON text per message, [{"name","value","type"}].',
+} as const
+
 export const clientMessageId = {
   type: "text",
   limit: LIMITS.clientMessageIdBytes,

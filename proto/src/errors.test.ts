@@ -6,6 +6,7 @@ import {
   GRPC_STATUS,
   OWN_MODULE_CODE_MIN,
   errorByCode,
+  errorByReply,
   errorRow,
   errorText,
   moduleCodeOf,
@@ -106,4 +107,18 @@ test("the way back: the module code decides, the public code helps out", () => {
   expect(errorByCode(6000, 19999)).toBe("internal")
   expect(errorByCode(4440, undefined)).toBe("queueNotFound")
   expect(errorByCode(12345, undefined)).toBeUndefined()
+})
+
+test("a reply leads back to the very row it was made from, also where CMQ uses two numbers twice", () => {
+  for (const name of ERROR_NAMES) {
+    const { code } = errorRow(name)
+    const text = errorText(name, "an argument", 7, "another")
+    const found = errorByReply(code, text)
+    // Only rows with the same numbers and the same words cannot be told apart.
+    expect(found === name || errorText(found ?? "internal", "an argument", 7, "another") === text, name).toBe(true)
+  }
+  expect(errorByReply(4000, errorText("routingKeyMissing"))).toBe("routingKeyMissing")
+  expect(errorByReply(4000, errorText("tooManyBindingKeys"))).toBe("tooManyBindingKeys")
+  expect(errorByReply(4440, "(10100)words of another version")).toBe("queueNotFound")
+  expect(errorByReply(12345, "nothing known")).toBeUndefined()
 })

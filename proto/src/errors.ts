@@ -652,6 +652,14 @@ export const ERRORS = {
     text: "too many unacked(inactive) messages or delayed messages",
     source: "D:err; OpenCMQ: on a send with delay",
   },
+  tooManyHalfMessages: {
+    ...throttled,
+    code: 6070,
+    moduleCode: 20040,
+    sqs: "OverLimit",
+    text: "too many half messages",
+    source: "OpenCMQ",
+  },
   noMessage: {
     code: 7000,
     moduleCode: 10200,
@@ -849,8 +857,31 @@ export function moduleCodeOf(text: string): number | undefined {
  * @returns undefined when neither number is known; the caller then has a code that is not in the table.
  */
 export function errorByCode(code: number, moduleCode: number | undefined): ErrorName | undefined {
-  if (moduleCode === undefined) return NAME_BY_CODE.get(code)
-  return NAME_BY_PAIR.get(pairKey(code, moduleCode)) ?? NAME_BY_MODULE_CODE.get(moduleCode) ?? NAME_BY_CODE.get(code)
+  if (moduleCode === undefined) return NAMES_BY_CODE.get(code)?.[0]
+  const names = NAMES_BY_PAIR.get(pairKey(code, moduleCode)) ?? NAMES_BY_MODULE_CODE.get(moduleCode)
+  return (names ?? NAMES_BY_CODE.get(code))?.[0]
+}
+
+/**
+ * As `errorByCode`, from a whole reply: where CMQ gives two errors the same two numbers (4000 with 10680 and 10700), the words
+ * tell them apart, unless those are the same too (6070 with 10690).
+ *
+ * @param message - `message` of the reply, the module code in its first brackets.
+ */
+export function errorByReply(code: number, message: string): ErrorName | undefined {
+  const moduleCode = moduleCodeOf(message)
+  const names = moduleCode === undefined ? [] : (NAMES_BY_PAIR.get(pairKey(code, moduleCode)) ?? [])
+  return names.find((name) => hasWordsOf(message, name)) ?? errorByCode(code, moduleCode)
+}
+
+/** Whether the message has the row's words, in their order. Arguments may stand between them, and more behind. */
+function hasWordsOf(message: string, name: ErrorName): boolean {
+  let at = 0
+  return ERRORS[name].text.split("%s").every((words) => {
+    const found = message.indexOf(words, at)
+    at = found + words.length
+    return found >= 0
+  })
 }
 
 /** Both codes in one number: module codes have at most five digits. */
@@ -861,16 +892,18 @@ function pairKey(code: number, moduleCode: number): number {
 /** Every error name, in the order of the table. */
 export const ERROR_NAMES = Object.keys(ERRORS) as readonly ErrorName[]
 
-const NAME_BY_PAIR = indexNames((row) => pairKey(row.code, row.moduleCode))
-const NAME_BY_MODULE_CODE = indexNames((row) => row.moduleCode)
-const NAME_BY_CODE = indexNames((row) => row.code)
+const NAMES_BY_PAIR = indexNames((row) => pairKey(row.code, row.moduleCode))
+const NAMES_BY_MODULE_CODE = indexNames((row) => row.moduleCode)
+const NAMES_BY_CODE = indexNames((row) => row.code)
 
-/** The first row wins, so the order of the table settles what CMQ left ambiguous. */
-function indexNames(keyOf: (row: ErrorRow) => number): ReadonlyMap<number, ErrorName> {
-  const names = new Map<number, ErrorName>()
+/** The first of a list wins, so the order of the table settles what CMQ left ambiguous. */
+function indexNames(keyOf: (row: ErrorRow) => number): ReadonlyMap<number, readonly ErrorName[]> {
+  const lists = new Map<number, ErrorName[]>()
   for (const name of ERROR_NAMES) {
     const key = keyOf(ERRORS[name])
-    if (!names.has(key)) names.set(key, name)
+    const names = lists.get(key)
+    if (names === undefined) lists.set(key, [name])
+    else names.push(name)
   }
-  return names
+  return lists
 }

@@ -8,6 +8,7 @@ export {
   GRPC_STATUS,
   OWN_MODULE_CODE_MIN,
   errorByCode,
+  errorByReply,
   errorRow,
   errorText,
   moduleCodeOf,
@@ -57,6 +58,8 @@ export type {
 } from "./actions.ts"
 export { checkTogether, readCommonParameters, readParameters } from "./read-parameters.ts"
 export type { AttributesTogether } from "./read-parameters.ts"
+export { checkBindingKeys, checkEndpoint, checkKey, checkTags } from "./topic-rules.ts"
+export type { EndpointText } from "./topic-rules.ts"
 export { accept, refuse } from "./reading.ts"
 export type { ParameterMap, Reading, Refused } from "./reading.ts"
 export { readIndexRange } from "./indexed-parameters.ts"

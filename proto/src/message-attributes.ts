@@ -2,8 +2,8 @@
  * Message attributes: small named values beside the body (tracing, content type, SQS). An OpenCMQ extension that
  * CMQ's clients neither send nor miss.
  *
- * On SendMessage they are `attribute.<n>.name`, `attribute.<n>.value` and `attribute.<n>.type`; on
- * BatchSendMessage `attributes.<n>` belongs to `msgBody.<n>` and is JSON text: `[{"name","value","type"}]`. The
+ * On SendMessage and PublishMessage they are `attribute.<n>.name`, `attribute.<n>.value` and `attribute.<n>.type`; on
+ * BatchSendMessage and BatchPublishMessage `attributes.<n>` belongs to `msgBody.<n>` and is JSON text: `[{"name","value","type"}]`. The
  * `type` is `string` (default) or `binary`, whose value is base64. Limits: the rows `attribute…` of LIMITS.
  */
 import { readIndexRange } from "./indexed-parameters.ts"

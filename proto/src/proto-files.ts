@@ -10,5 +10,6 @@ export const PROTO_ROOT = new URL("../", import.meta.url)
 export const PROTO_FILES: readonly string[] = [
   "opencmq/v1/queues.proto",
   "opencmq/v1/messages.proto",
+  "opencmq/v1/topics.proto",
   "opencmq/v1/cluster.proto",
 ]

@@ -112,7 +112,7 @@ test("topics: names, tags, keys, words and endpoints", () => {
   expect(refusal("PublishMessage", { ...publish, routingKey: ".".repeat(16) })).toBe("tooManyDelimiters")
   expect(read("PublishMessage", { ...publish, routingKey: "", "msgTag.1": "red" })).toEqual({
     ok: true,
-    value: { topicName: "t", msgBody: Buffer.from("m"), msgTag: ["red"] },
+    value: { topicName: "t", msgBody: Buffer.from("m"), msgTag: ["red"], attributes: [] },
   })
   expect(read("Subscribe", { ...http, endpoint: "http://a/", notifyContentFormat: "simplified" })).toMatchObject({
     value: { protocol: "http", notifyContentFormat: "SIMPLIFIED" },

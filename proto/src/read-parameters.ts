@@ -19,6 +19,7 @@ import type { MessageAttribute } from "./message-attributes.ts"
 import { accept, refuse } from "./reading.ts"
 import type { ParameterMap, Reading, Refused } from "./reading.ts"
 import { decodeReceiptHandle } from "./receipt-handle.ts"
+import { checkEndpoint, checkKey } from "./topic-rules.ts"
 
 type Scalar = string | number | Uint8Array | DeadLetterPolicy | readonly MessageAttribute[]
 type Value = Scalar | readonly (Scalar | undefined)[]
@@ -135,9 +136,7 @@ function readBytes({ text }: Given, row: ParameterRow): Reading<Uint8Array> {
 }
 
 function readKey({ name, text }: Given): Reading<string> {
-  if (!isWithin(LIMITS.routingKeyBytes, Buffer.byteLength(text, "utf8"))) return refuse("parameterOutOfRange", name)
-  const dots = text.split(".").length - 1
-  return isWithin(LIMITS.routingKeyDelimitersCount, dots) ? accept(text) : refuse("tooManyDelimiters")
+  return checkKey(name, text) ?? accept(text)
 }
 
 function readWord({ name, text }: Given, row: ParameterRow): Reading<string> {
@@ -201,13 +200,6 @@ function readElements(
     list.push(read.value)
   }
   return totalBytes > LIMITS.batchBodyBytes.max ? refuse("batchTooLarge") : accept(list)
-}
-
-/** An address is looked at again, and more closely, before each push. */
-function checkEndpoint({ protocol, endpoint }: ActionParameters["Subscribe"]): Refused | undefined {
-  if (protocol === "queue") return isQueueName(endpoint) ? undefined : refuse("endpointIllegal")
-  if (/\s/.test(endpoint)) return refuse("endpointHasBlanks")
-  return /^http:\/\/[^/?#@]+([/?#]|$)/i.test(endpoint) ? undefined : refuse("endpointInvalid")
 }
 
 function crossCheck(action: ActionName, values: Values): Refused | undefined {

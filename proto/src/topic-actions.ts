@@ -1,5 +1,5 @@
 /** Rows of the action table for topics and subscriptions (cmq-api.md §3, Topic and Subscription). */
-import { clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
+import { attributes, batchAttributes, clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
 import { LIMITS } from "./limits.ts"
 
 const topicName = { type: "topicName", isRequired: true, meaning: "Name of the topic." } as const
@@ -109,9 +109,18 @@ export const TOPIC_ACTIONS = {
     parameters: { topicName },
     reply: {},
   },
+  QueryTopicRoute: {
+    summary: "Answers where the topic is reached over CMQ's TCP protocol.",
+    source: "S:tcp; the addresses: OpenCMQ, every node serves every topic",
+    isMutating: false,
+    isRepeatable: true,
+    isAdministrative: true,
+    parameters: { topicName },
+    reply: { addr: "list" },
+  },
   PublishMessage: {
     summary: "Publishes one message to every subscription that wants it.",
-    source: "D",
+    source: "D; clientMessageId, attribute: OpenCMQ",
     isMutating: true,
     isRepeatable: false,
     isAdministrative: false,
@@ -120,12 +129,13 @@ export const TOPIC_ACTIONS = {
       msgBody: { type: "bytes", isRequired: true, limit: LIMITS.msgBodyBytes, meaning: "Body, plain text." },
       ...labels,
       clientMessageId,
+      attributes,
     },
     reply: { msgId: "string" },
   },
   BatchPublishMessage: {
     summary: "Publishes up to 16 messages: all or none.",
-    source: "D",
+    source: "D; clientMessageId.n, attributes.n: OpenCMQ",
     isMutating: true,
     isRepeatable: false,
     isAdministrative: false,
@@ -140,6 +150,7 @@ export const TOPIC_ACTIONS = {
       },
       ...labels,
       clientMessageId: { ...clientMessageId, isArray: true, alignedWith: "msgBody" },
+      attributes: batchAttributes,
     },
     reply: { msgList: "list" },
   },

@@ -4,10 +4,10 @@
  */
 import { Account } from "@opencmq/client-sdk"
 import type { Queue } from "@opencmq/client-sdk"
+import { CpuMeter } from "../cpu-meter.ts"
 import { LocalCluster } from "../local-cluster.ts"
 import { bodiesOf, receiveLoops, sendLoops } from "../load.ts"
 import type { LoopResult } from "../load.ts"
-import { cpuMicroseconds } from "../process-usage.ts"
 import { startProgress } from "../progress.ts"
 import type { Report, ResultRow } from "../report.ts"
 
@@ -27,38 +27,6 @@ const PHASE_MESSAGES_MAX = 50_000_000
 /** Time for receivers to find the queue empty when all sends are done. */
 const DRAIN_MS_MAX = 120_000
 
-/** The brokers' and this process's CPU time, microseconds. */
-class CpuMeter {
-  readonly #pids: readonly number[]
-  #servers = 0
-  #client = 0
-
-  constructor(pids: readonly number[]) {
-    this.#pids = pids
-    this.reset()
-  }
-
-  reset(): void {
-    this.#servers = this.#serversNow()
-    this.#client = this.#clientNow()
-  }
-
-  /** Of each message. @returns `undefined` for brokers that are not ours. */
-  perMessage(messages: number): { readonly servers: number | undefined; readonly client: number } {
-    const servers = this.#pids.length === 0 ? undefined : (this.#serversNow() - this.#servers) / messages
-    return { servers, client: (this.#clientNow() - this.#client) / messages }
-  }
-
-  #serversNow(): number {
-    return this.#pids.reduce((sum, pid) => sum + (cpuMicroseconds(pid) ?? 0), 0)
-  }
-
-  #clientNow(): number {
-    const { user, system } = process.cpuUsage()
-    return user + system
-  }
-}
-
 export async function runSmoke(options: SmokeOptions): Promise<Report> {
   const cluster = options.endpoints.length === 0 ? await LocalCluster.create() : undefined
   try {
@@ -70,7 +38,7 @@ export async function runSmoke(options: SmokeOptions): Promise<Report> {
       secretKey: options.secretKey ?? cluster?.keys.secretKey ?? "",
     })
     try {
-      return await measure(account, options, pidsOf(cluster))
+      return await measure(account, options, cluster?.pids ?? [])
     } finally {
       account.close()
     }
@@ -145,9 +113,4 @@ function rowOf(run: string, result: LoopResult, meter: CpuMeter): ResultRow {
     "servers µs/msg": cpu.servers ?? "not ours",
     "client µs/msg": cpu.client,
   }
-}
-
-function pidsOf(cluster: LocalCluster | undefined): readonly number[] {
-  if (cluster === undefined) return []
-  return cluster.nodes.map(({ id }) => cluster.pidOf(id)).filter((pid) => pid !== undefined)
 }

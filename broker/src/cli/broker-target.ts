@@ -99,22 +99,29 @@ export async function withBroker(
   flags: TargetFlags,
   run: (tools: CommandTools) => Promise<number>,
 ): Promise<number> {
-  return withQueue(terminal, { flags, queueName: undefined }, run)
+  return withSubject(terminal, { flags }, run)
 }
 
-/** The same for a command about one queue. */
-export async function withQueue(
+/** What a command is about, for its failures. */
+interface Subject {
+  readonly flags: TargetFlags
+  readonly queueName?: string | undefined
+  readonly topicName?: string
+  readonly subscriptionName?: string
+}
+
+/** The same for a command about one queue, topic or subscription. */
+export async function withSubject(
   terminal: Terminal,
-  order: { readonly flags: TargetFlags; readonly queueName: string | undefined },
+  { flags, ...subject }: Subject,
   run: (tools: CommandTools) => Promise<number>,
 ): Promise<number> {
-  const { flags, queueName } = order
   const { format } = flags
   let context: FailureContext | undefined
   let account: Account | undefined
   try {
     const target = targetOf(flags, terminal)
-    context = { queueName, target: target.context }
+    context = { ...subject, target: target.context }
     account = new Account({
       endpoints: target.endpoints,
       secretId: target.secretId,
@@ -126,7 +133,7 @@ export async function withQueue(
     return await run({ terminal, account, format })
   } catch (thrown) {
     if (context === undefined) return reportFailure(terminal, thrown, { format })
-    const sameName = await sameNameOf(account, { thrown, queueName })
+    const sameName = await sameNameOf(account, { thrown, queueName: subject.queueName })
     return reportFailure(terminal, thrown, { format, context: { ...context, sameName } })
   } finally {
     account?.close()

@@ -23,6 +23,9 @@ export class CliFailure extends Error {
 /** What the failed command was about. */
 export interface FailureContext {
   readonly queueName?: string | undefined
+  readonly topicName?: string | undefined
+  /** Of the topic. */
+  readonly subscriptionName?: string | undefined
   /** There is a queue of this name, which differs from the asked one in capitals only. */
   readonly sameName?: string | undefined
   /** Endpoints and keys with where they came from. */
@@ -61,7 +64,12 @@ function noteJson(terminal: Terminal, error: Readonly<Record<string, unknown>>):
 }
 
 function subjectOf(context: FailureContext | undefined): string {
-  return context?.queueName === undefined ? "" : `queue "${context.queueName}": `
+  if (context?.queueName !== undefined) return `queue "${context.queueName}": `
+  if (context?.topicName === undefined) return ""
+  const { topicName, subscriptionName } = context
+  return subscriptionName === undefined
+    ? `topic "${topicName}": `
+    : `subscription "${subscriptionName}" of topic "${topicName}": `
 }
 
 function codeText({ name, code, moduleCode }: CmqError): string {
@@ -95,8 +103,19 @@ function hintFor(error: CmqError, context: FailureContext | undefined): string |
     const wait = LIMITS.queueRecreateWaitSeconds.default
     return `the name is free ${String(wait)} s after the deletion (option queueRecreateWaitSeconds of the brokers)`
   }
-  if (error.name === "argumentInvalid" && context.queueName !== undefined && !isQueueName(context.queueName)) {
-    return "a queue name is 1 to 64 letters, digits, - and _, the first a letter"
+  const { topicName: topic = "TOPIC" } = context
+  if (error.name === "topicNotFound") {
+    return `to create it: opencmq topic create ${topic}; what there is: opencmq topic ls`
+  }
+  if (error.name === "subscriptionNotFound" || error.name === "topicHasSubscriptions") {
+    return `what there is: opencmq subscription ls ${topic}`
+  }
+  if (error.name === "topicHasNoSubscription") {
+    return `to make one: opencmq subscription create ${topic} NAME --queue QUEUE`
+  }
+  const names = [context.queueName, context.topicName, context.subscriptionName]
+  if (error.name === "argumentInvalid" && names.some((name) => name !== undefined && !isQueueName(name))) {
+    return "a name is 1 to 64 letters, digits, - and _, the first a letter"
   }
   const exit = exitOfError(error.name)
   if (exit === "authentication") {

@@ -1,14 +1,13 @@
 /**
  * `opencmq send | receive | delete | peek`
  */
-import { readFile } from "node:fs/promises"
 import type { Message, MessageView } from "@opencmq/client-sdk"
 import { LIMITS } from "@opencmq/proto"
 import { Option, type Command } from "commander"
 import { ageText, collectPair, countWithin, secondsWithin } from "./arguments.ts"
-import { addTargetFlags, withQueue, type CommandTools, type TargetFlags } from "./broker-target.ts"
+import { bodyOf } from "./body-input.ts"
+import { addTargetFlags, withSubject, type CommandTools, type TargetFlags } from "./broker-target.ts"
 import { EXIT_CODES } from "./exit-code.ts"
-import { CliFailure } from "./failure.ts"
 import { sendAll, type SendOrder } from "./send-many.ts"
 import { columns } from "./table.ts"
 import type { Act, Terminal } from "./terminal.ts"
@@ -55,7 +54,7 @@ function addSend(program: Command, act: Act): void {
     .option("--create", "create the queue when it is not there")
   addTargetFlags(command).action(
     act((terminal, ...[queueName, body, flags]: [string, string | undefined, SendFlags]) =>
-      withQueue(terminal, { flags, queueName }, async (tools) => {
+      withSubject(terminal, { flags, queueName }, async (tools) => {
         const order: SendOrder = {
           queueName,
           body: await bodyOf(terminal, body, flags.file),
@@ -69,28 +68,6 @@ function addSend(program: Command, act: Act): void {
       }),
     ),
   )
-}
-
-async function bodyOf(
-  terminal: Terminal,
-  body: string | undefined,
-  file: string | undefined,
-): Promise<string | Buffer> {
-  if (body !== undefined && file !== undefined) {
-    throw new CliFailure("usage", "a body and --file: which of them?", "give one of the two")
-  }
-  if (body !== undefined) return body
-  if (file !== undefined) {
-    try {
-      return await readFile(file)
-    } catch (cause) {
-      throw new CliFailure("usage", `--file ${file} cannot be read: ${cause instanceof Error ? cause.message : "?"}`)
-    }
-  }
-  if (terminal.stdin.isTTY) terminal.note("reading the body from the keyboard; Ctrl-D ends it")
-  const chunks: Buffer[] = []
-  for await (const chunk of terminal.stdin) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
 }
 
 interface ReceiveFlags extends TargetFlags {
@@ -118,7 +95,7 @@ function addReceive(program: Command, act: Act): void {
     .option("--ack", "delete them after they were printed")
   addTargetFlags(command).action(
     act((terminal, queueName: string, flags: ReceiveFlags) =>
-      withQueue(terminal, { flags, queueName }, (tools) => receive(tools, queueName, flags)),
+      withSubject(terminal, { flags, queueName }, (tools) => receive(tools, queueName, flags)),
     ),
   )
 }
@@ -198,7 +175,7 @@ function addDelete(program: Command, act: Act): void {
   const command = program.command("delete <queue> <handle...>").description("delete received messages by their handles")
   addTargetFlags(command).action(
     act((terminal, ...[queueName, handles, flags]: [string, readonly string[], TargetFlags]) =>
-      withQueue(terminal, { flags, queueName }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName }, async ({ account, format }) => {
         const results = await account.queue(queueName).deleteBatch(handles)
         const failed = results.flatMap((result) => (result.ok ? [] : [result]))
         if (format === "json") {
@@ -239,7 +216,7 @@ function addPeek(program: Command, act: Act): void {
     .addOption(new Option("--from <sequence>", "go on where a peek ended").argParser(countWithin(LIMITS.peekStartSeq)))
   addTargetFlags(command).action(
     act((terminal, queueName: string, flags: PeekFlags) =>
-      withQueue(terminal, { flags, queueName }, (tools) => peek(tools, queueName, flags)),
+      withSubject(terminal, { flags, queueName }, (tools) => peek(tools, queueName, flags)),
     ),
   )
 }

@@ -311,7 +311,7 @@ test("hints for names: too early, capitals only, no name at all", async () => {
   const body = JSON.stringify({ code: 4440, message: "(10100)queue is not existed, or deleted", requestId: "1" })
   server.script("GetQueueAttributes", [{ kind: "answer", status: 200, body }])
   expect((await opencmq("queue show orders")).stderr).toMatch(/did you mean "Orders"\?/)
-  expect((await opencmq("queue create 9abc")).stderr).toMatch(/a queue name is 1 to 64 letters, .* the first a letter/)
+  expect((await opencmq("queue create 9abc")).stderr).toMatch(/a name is 1 to 64 letters, .* the first a letter/)
   expect(await opencmq("queue create Orders --if-not-exists --visibility 2m --rewind 0s")).toMatchObject({
     code: 0,
     stderr: expect.stringMatching(

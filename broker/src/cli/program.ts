@@ -11,7 +11,9 @@ import { addMessageCommands } from "./message-commands.ts"
 import { addQueueCommands } from "./queue-commands.ts"
 import { addSearchCommands } from "./search-commands.ts"
 import { addServerCommands } from "./server-commands.ts"
+import { addSubscriptionCommands } from "./subscription-commands.ts"
 import { Terminal, type Act, type Format, type TerminalStreams } from "./terminal.ts"
+import { addTopicCommands } from "./topic-commands.ts"
 import { PRODUCT_VERSION } from "./version.ts"
 
 /**
@@ -86,6 +88,8 @@ export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" |
   addQueueCommands(program, act)
   addMessageCommands(program, act)
   addSearchCommands(program, act)
+  addTopicCommands(program, act)
+  addSubscriptionCommands(program, act)
   addClusterCommands(program, act)
   addExplainCommand(program, act)
   addFormatFlag(program.command("version").description("print the versions of opencmq and Node")).action(

@@ -16,12 +16,13 @@ import {
   addTargetFlags,
   confirmDestruction,
   withBroker,
-  withQueue,
+  withSubject,
   type CommandTools,
   type TargetFlags,
 } from "./broker-target.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { CliFailure } from "./failure.ts"
+import { listLimitOption, lookUpEach, take } from "./look-up.ts"
 import { addRecoveryCommands } from "./recovery-commands.ts"
 import { columns, pairs } from "./table.ts"
 import type { Act, Terminal } from "./terminal.ts"
@@ -37,10 +38,6 @@ interface AttributeFlags {
   readonly maxReceives?: number
   readonly maxAge?: number
 }
-
-/** Queues whose counts are asked for at once by `ls`. */
-const LOOKUPS_AT_ONCE = 8
-const LIST_COUNT = { min: 1, max: 100_000, default: 1_000 } as const
 
 export function addQueueCommands(program: Command, act: Act): void {
   const queue = program.command("queue").description("create, list, look at, change and remove queues")
@@ -119,7 +116,7 @@ function addCreate(queue: Command, act: Act): void {
     .option("--if-not-exists", "be content when it is there")
   addTargetFlags(addAttributeFlags(command)).action(
     act((terminal, name: string, flags: TargetFlags & AttributeFlags & { readonly ifNotExists?: true }) =>
-      withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName: name }, async ({ account, format }) => {
         const attributes = attributesOf(flags)
         if (flags.ifNotExists === true) await createUnlessThere({ terminal, account, format }, name, attributes)
         else await account.createQueue(name, attributes)
@@ -165,16 +162,12 @@ function addList(queue: Command, act: Act): void {
     .description("list queues with what is in them")
     .option("--search <word>", "only queues with this in their name", "")
     .option("--names", "names alone: one request for a hundred queues, not one for each")
-    .addOption(
-      new Option("--limit <count>", "queues at most").argParser(countWithin(LIST_COUNT)).default(LIST_COUNT.default),
-    )
+    .addOption(listLimitOption("queues"))
   addTargetFlags(command).action(
     act((terminal, flags: TargetFlags & { readonly search: string; readonly names?: true; readonly limit: number }) =>
       withBroker(terminal, flags, async ({ account, format }) => {
-        const names: string[] = []
-        for await (const { queueName } of account.queues({ searchWord: flags.search })) {
-          if (names.push(queueName) >= flags.limit) break
-        }
+        const found = await take(account.queues({ searchWord: flags.search }), flags.limit)
+        const names = found.map(({ queueName }) => queueName)
         const rows = flags.names === true ? names.map((queueName) => ({ queueName })) : await lookUp(account, names)
         if (format === "json") terminal.printJson(rows)
         else printList(terminal, rows, flags.names === true)
@@ -184,21 +177,11 @@ function addList(queue: Command, act: Act): void {
   )
 }
 
-/** Attributes of all these queues, some at a time. A queue that goes meanwhile is left out. */
-async function lookUp(account: Account, names: readonly string[]): Promise<ListRow[]> {
-  const rows: ListRow[] = []
-  for (let at = 0; at < names.length; at += LOOKUPS_AT_ONCE) {
-    const some = names.slice(at, at + LOOKUPS_AT_ONCE).map(async (queueName) => {
-      try {
-        return [{ queueName, ...(await account.queue(queueName).attributes()) }]
-      } catch (thrown) {
-        if (thrown instanceof CmqError && thrown.name === "queueNotFound") return []
-        throw thrown
-      }
-    })
-    rows.push(...(await Promise.all(some)).flat())
-  }
-  return rows
+function lookUp(account: Account, names: readonly string[]): Promise<ListRow[]> {
+  return lookUpEach(names, "queueNotFound", async (queueName) => ({
+    queueName,
+    ...(await account.queue(queueName).attributes()),
+  }))
 }
 
 function printList(terminal: Terminal, rows: readonly ListRow[], isNames: boolean): void {
@@ -225,7 +208,7 @@ function printList(terminal: Terminal, rows: readonly ListRow[], isNames: boolea
 function addShow(queue: Command, act: Act): void {
   addTargetFlags(queue.command("show <name>").description("show a queue's attributes and counts")).action(
     act((terminal, name: string, flags: TargetFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName: name }, async ({ account, format }) => {
         const status = await account.queue(name).attributes()
         if (format === "json") terminal.printJson({ queueName: name, ...status })
         else terminal.print(pairs(statusRows(name, status)))
@@ -268,7 +251,7 @@ function addSet(queue: Command, act: Act): void {
   const command = queue.command("set <name>").description("change attributes of a queue; what is not given stays")
   addTargetFlags(addAttributeFlags(command).option("--no-dlq", "take the dead-letter policy away")).action(
     act((terminal, name: string, flags: TargetFlags & AttributeFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName: name }, async ({ account, format }) => {
         const attributes = attributesOf(flags)
         const isUnbinding = flags.dlq === false
         if (Object.keys(attributes).length === 0 && !isUnbinding) {
@@ -291,7 +274,7 @@ function addRemove(queue: Command, act: Act): void {
   const command = queue.command("rm <name>").description("delete a queue with all its messages")
   addTargetFlags(command.option("-y, --yes", "do not ask")).action(
     act((terminal, name: string, flags: DestructionFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName: name }, async ({ account, format }) => {
         await confirmDestruction(terminal, { what: `delete queue ${name} with all its messages`, name, yes: flags.yes })
         await account.queue(name).deleteQueue()
         if (format === "json") terminal.printJson({ queueName: name })
@@ -308,7 +291,7 @@ function addPurge(queue: Command, act: Act): void {
     .description("drop all messages of a queue, received and delayed ones too")
   addTargetFlags(command.option("-y, --yes", "do not ask")).action(
     act((terminal, name: string, flags: DestructionFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName: name }, async ({ account, format }) => {
         await confirmDestruction(terminal, { what: `drop all messages of queue ${name}`, name, yes: flags.yes })
         await account.queue(name).clear()
         if (format === "json") terminal.printJson({ queueName: name })

@@ -6,7 +6,7 @@ import type { Queue, RedriveOptions, RedrivePreview, RedriveStatus } from "@open
 import { LIMITS } from "@opencmq/proto"
 import { Option, type Command } from "commander"
 import { countWithin, momentBefore } from "./arguments.ts"
-import { addTargetFlags, withQueue, type CommandTools, type TargetFlags } from "./broker-target.ts"
+import { addTargetFlags, withSubject, type CommandTools, type TargetFlags } from "./broker-target.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { startProgress } from "./progress.ts"
 import { pairs } from "./table.ts"
@@ -37,7 +37,7 @@ function addRewind(queue: Command, act: Act): void {
     .option("--dry-run", "only count them")
   addTargetFlags(command).action(
     act((terminal, name: string, flags: RewindFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async ({ account, format }) => {
+      withSubject(terminal, { flags, queueName: name }, async ({ account, format }) => {
         const isDryRun = flags.dryRun === true
         const count = await account.queue(name).rewind({ to: flags.to, dryRun: isDryRun })
         if (format === "json") terminal.printJson({ queueName: name, to: flags.to, dryRun: isDryRun, count })
@@ -72,7 +72,7 @@ function addRedriveStart(redrive: Command, act: Act): void {
     .option("--dry-run", "only count")
   addTargetFlags(command).action(
     act((terminal, name: string, flags: RedriveFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async (tools) => {
+      withSubject(terminal, { flags, queueName: name }, async (tools) => {
         const queue = tools.account.queue(name)
         const options = orderOf(flags)
         const preview = await queue.previewRedrive(options)
@@ -152,7 +152,7 @@ function tellStatus({ terminal, format }: CommandTools, queueName: string, statu
 function addRedriveStatus(redrive: Command, act: Act): void {
   addTargetFlags(redrive.command("status <name>").description("how far the newest one of a queue is")).action(
     act((terminal, name: string, flags: TargetFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async (tools) =>
+      withSubject(terminal, { flags, queueName: name }, async (tools) =>
         tellStatus(tools, name, await tools.account.queue(name).redriveStatus()),
       ),
     ),
@@ -162,7 +162,7 @@ function addRedriveStatus(redrive: Command, act: Act): void {
 function addRedriveCancel(redrive: Command, act: Act): void {
   addTargetFlags(redrive.command("cancel <name>").description("end it; what was moved stays moved")).action(
     act((terminal, name: string, flags: TargetFlags) =>
-      withQueue(terminal, { flags, queueName: name }, async (tools) => {
+      withSubject(terminal, { flags, queueName: name }, async (tools) => {
         const queue = tools.account.queue(name)
         await queue.cancelRedrive()
         return tellStatus(tools, name, await queue.redriveStatus())

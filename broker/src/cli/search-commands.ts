@@ -5,7 +5,7 @@ import type { MessagePlace, SearchOptions } from "@opencmq/client-sdk"
 import { LIMITS } from "@opencmq/proto"
 import { Option, type Command } from "commander"
 import { countWithin } from "./arguments.ts"
-import { addTargetFlags, withBroker, withQueue, type CommandTools, type TargetFlags } from "./broker-target.ts"
+import { addTargetFlags, withBroker, withSubject, type CommandTools, type TargetFlags } from "./broker-target.ts"
 import { EXIT_CODES } from "./exit-code.ts"
 import { messageTable, viewJson } from "./message-commands.ts"
 import { columns, pairs } from "./table.ts"
@@ -45,7 +45,7 @@ function addSearch(message: Command, act: Act): void {
     )
   addTargetFlags(command).action(
     act((terminal, queueName: string, flags: SearchFlags) =>
-      withQueue(terminal, { flags, queueName }, (tools) => search(tools, queueName, flags)),
+      withSubject(terminal, { flags, queueName }, (tools) => search(tools, queueName, flags)),
     ),
   )
 }

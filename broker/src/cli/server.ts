@@ -24,6 +24,7 @@ import { readAllowList } from "../adapters/push/allow-list.ts"
 import { PushClient } from "../adapters/push/push-client.ts"
 import { readSigningKey } from "../adapters/push/push-message.ts"
 import { HttpPushTransport } from "../adapters/push/push-transport.ts"
+import type { PushTransportParts } from "../adapters/push/push-transport.ts"
 import { openLevelStore } from "../adapters/store/level-store.ts"
 import { MemoryStore } from "../adapters/store/memory-store.ts"
 import { createPinoLogger } from "../adapters/system/pino-logger.ts"
@@ -37,6 +38,7 @@ import { startBrokerNode } from "../node/broker-node.ts"
 import type { BrokerNode, BrokerNodeParts } from "../node/broker-node.ts"
 import type { KeyRing } from "../node/request-guard.ts"
 import type { Metrics, MetricsPage } from "../node/metrics.ts"
+import { tellHalfQueries } from "../node/half-query-notices.ts"
 import { exposeNode } from "../node/node-gauges.ts"
 import { NODE_DEFAULTS } from "../node/node-options.ts"
 import type { NodeOptions } from "../node/node-options.ts"
@@ -48,7 +50,7 @@ import {
   OPTION_NAMES,
 } from "../options.ts"
 import type { ServerOptions } from "../options.ts"
-import type { CheckpointStore, Done, Logger, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
+import type { CheckpointStore, Done, LogEvents, LogRecovery, LogStore, PeerEvents } from "../ports.ts"
 import { CliFailure } from "./failure.ts"
 import { checkListen, operatorError } from "./start-failure.ts"
 import type { ListenAddress } from "./start-failure.ts"
@@ -89,7 +91,7 @@ export async function runServer(options: ServerOptions): Promise<number> {
 /** @throws CliFailure for an entry or a key that cannot be read. */
 function makePushTransport(
   options: ServerOptions,
-  parts: { readonly clock: SystemClock; readonly timers: NodeTimers; readonly logger: Logger },
+  parts: Omit<PushTransportParts, "client" | "signingKeys"> & { readonly timers: NodeTimers },
 ): HttpPushTransport {
   const entries = options.pushAllow.split(",").filter((entry) => entry !== "")
   const allowList = readAllowList(entries)
@@ -146,7 +148,12 @@ class BrokerProcess {
       queueSeriesMax: QUEUE_SERIES_MAX,
       withProcess: true,
     })
-    this.#pushes = makePushTransport(options, { clock: this.#clock, timers: this.#timers, logger })
+    this.#pushes = makePushTransport(options, {
+      clock: this.#clock,
+      timers: this.#timers,
+      logger,
+      metrics: this.#metrics,
+    })
   }
 
   /** What every line of the log says besides who wrote it. */
@@ -161,7 +168,11 @@ class BrokerProcess {
     await checkListen(addressesOf(options), "another port (--http-port, --grpc-port, --peer-port, --tcp-port)")
     await this.#transport?.listen()
     const service = this.#node
-    this.#tcp = this.#makeTcpFace(service)
+    const tcpFace = this.#makeTcpFace(service)
+    this.#tcp = tcpFace
+    tellHalfQueries(service.replica, (queries) => {
+      tcpFace.askProducers(queries)
+    })
     // Before HTTP, which tells its address.
     const tcp = await this.#tcp.listen({ host: options.tcpHost, port: options.tcpPort })
     this.#face = await this.#makeFace(service, tcpRoute(options, tcp.port))
@@ -437,6 +448,7 @@ function nodeOptions(options: ServerOptions): NodeOptions {
     heartbeatTicks: Math.max(1, Math.floor(options.heartbeatMs / tickMs)),
     deduplicationWindowMs: options.deduplicationWindowSeconds * 1000,
     queueCountMax: options.queuesPerAccountCount,
+    subscriptionsPerTopicMax: options.subscriptionsPerTopicCount,
     queueNameReuseMs: options.queueRecreateWaitSeconds * 1000,
     maxRequests: LIMITS.longPollsPerNodeCount.default,
   }

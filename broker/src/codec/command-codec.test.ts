@@ -150,6 +150,40 @@ describe("entries", () => {
     expect(fourth).toMatchObject({ kind: "changeVisibility", queueId: 4, count: 2, visibilityTimeoutMs: 0 })
   })
 
+  test("half messages and decisions keep the extremes of their fields", () => {
+    const data = build((builder) => {
+      builder.addSend({ queueId: 5, messages: [message("whole")] })
+      const halves = { messages: [message("half", "id")], firstQueryIntervalMs: 2 ** 32 - 1, maxQueryCount: 65_535 }
+      expect(builder.addPrepare({ queueId: 6, ...halves })).toBe(1)
+      builder.addConfirm({
+        queueId: 7,
+        decisions: [
+          { entryIndex: 2 ** 48 - 1, ordinal: 65_535, isCommit: true },
+          { entryIndex: 1, ordinal: 0, isCommit: false },
+        ],
+      })
+      builder.addPrepare({ queueId: 8, messages: [], firstQueryIntervalMs: 0, maxQueryCount: 0 })
+      builder.addConfirm({ queueId: 9, decisions: [] })
+    })
+    const [, prepare, confirm, emptyPrepare, emptyConfirm] = readAll(data)
+    expect(prepare).toMatchObject({
+      kind: "prepareMessages",
+      messages: { queueId: 6, count: 1, ordinals: [1], bodyLengths: [4], hasClientId: [true] },
+      firstQueryIntervalMs: 2 ** 32 - 1,
+      maxQueryCount: 65_535,
+    })
+    expect(confirm).toEqual({
+      kind: "confirmMessages",
+      queueId: 7,
+      count: 2,
+      entryIndexes: [2 ** 48 - 1, 1],
+      ordinals: [65_535, 0],
+      isCommit: [true, false],
+    })
+    expect(emptyPrepare).toMatchObject({ messages: { queueId: 8, count: 0 }, firstQueryIntervalMs: 0 })
+    expect(emptyConfirm).toMatchObject({ queueId: 9, count: 0 })
+  })
+
   test("messages are numbered through the entry, and each record lies where the command says", () => {
     const data = build((builder) => {
       expect(builder.addSend({ queueId: 1, messages: [message("first", "id-1"), message("", "", 5000)] })).toBe(0)
@@ -230,6 +264,18 @@ describe("values without a place", () => {
       },
     ],
     [
+      "a number of queries of 17 bits",
+      (b) => {
+        b.addPrepare({ queueId: 1, messages: [message("a")], firstQueryIntervalMs: 1, maxQueryCount: 65_536 })
+      },
+    ],
+    [
+      "a decision about an ordinal of 17 bits",
+      (b) => {
+        b.addConfirm({ queueId: 1, decisions: [{ entryIndex: 1, ordinal: 65_536, isCommit: true }] })
+      },
+    ],
+    [
       "a fraction",
       (b) => {
         b.addReceive({ queueId: 1, maxCount: 1.5, visibilityTimeoutMs: 0 })
@@ -265,6 +311,8 @@ describe("malformed bytes", () => {
     builder.addReceive({ queueId: 1, maxCount: 3, visibilityTimeoutMs: -1 })
     builder.addDelete({ queueId: 1, handles: [{ slot: 1, deliveryNumber: 2 }] })
     builder.addChangeVisibility({ queueId: 1, handles: [{ slot: 1, deliveryNumber: 2 }], visibilityTimeoutMs: 5 })
+    builder.addPrepare({ queueId: 1, messages: [message("half")], firstQueryIntervalMs: 5000, maxQueryCount: 3 })
+    builder.addConfirm({ queueId: 1, decisions: [{ entryIndex: 7, ordinal: 1, isCommit: true }] })
     for (const command of adminCommands) builder.addAdmin(command)
   })
 
@@ -273,6 +321,18 @@ describe("malformed bytes", () => {
       expect(() => readAll(whole.subarray(0, length)), `cut at ${String(length)}`).toThrow(CodecError)
     }
     expect(() => readAll(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow("left over")
+  })
+
+  test("a decision that is neither commit nor roll back is refused", () => {
+    const bytes = Buffer.from(
+      build((builder) => {
+        builder.addConfirm({ queueId: 1, decisions: [{ entryIndex: 7, ordinal: 1, isCommit: false }] })
+      }),
+    )
+    for (const decision of [0, 3, 255]) {
+      bytes[bytes.length - 1] = decision
+      expect(() => readAll(bytes)).toThrow("a decision that is none")
+    }
   })
 
   test("an unknown version or kind is refused by name", () => {

@@ -19,6 +19,8 @@
  *      13 reportPush       u8 0, u16 0, u32 subscriptionId, f64 deliveredThrough, f64 failedSequence
  *      14 createTopic  15 setTopicAttributes  16 deleteTopic  17 subscribe  18 setSubscriptionAttributes
  *      19 unsubscribe      JSON text (admin-codec.ts)
+ *      20 prepareMessages  u8 0, u16 count, u32 queueId, u32 firstQueryIntervalMs, u16 maxQueryCount, messages as in 8
+ *      21 confirmMessages  u8 0, u16 count, u32 queueId, count x {u48 entryIndex, u16 ordinal, u8 1 commit or 2 roll back}
  *      24 startRedrive  25 cancelRedrive      JSON text (admin-codec.ts)
  *
  * receipt handle: u32 low word of the delivery number, u8 its upper byte, u24 slot
@@ -30,12 +32,15 @@ import { Buffer } from "node:buffer"
 import type {
   ChangeVisibility,
   Command,
+  ConfirmMessages,
   DeleteMessages,
+  PrepareMessages,
   PublishMessages,
   ReceiveMessages,
   ReportPush,
   SendMessages,
 } from "../core/queue/command.ts"
+import type { QueryPolicy } from "../core/queue/half-messages.ts"
 import { ByteSlab } from "./byte-slab.ts"
 import { adminCommandText, ADMIN_TEXT_BYTES_MAX, parseAdminCommand, type AdminCommand } from "./admin-codec.ts"
 import { CLIENT_ID_WORDS, readClientIdWords } from "./client-id.ts"
@@ -67,8 +72,13 @@ const FRAME_HEAD_BYTES = 5
 const HANDLE_BYTES = 8
 /** A zero, the count and the queue. */
 const LIST_HEAD_BYTES = 7
+/** Interval and count of queries. */
+const QUERY_POLICY_BYTES = 6
+/** A message id without its set, and the decision. */
+const DECISION_BYTES = 9
 const OWN_VISIBILITY = 0xffff_ffff
 const U16_MAX = 0xffff
+const U48_MAX = 2 ** 48 - 1
 const U32_RANGE = 0x1_0000_0000
 const SLOT_MAX = 2 ** 24 - 1
 const DELIVERY_NUMBER_MAX = 2 ** 40 - 1
@@ -100,6 +110,24 @@ const DELETE = 10
 const CHANGE_VISIBILITY = 11
 const PUBLISH = 12
 const REPORT_PUSH = 13
+const PREPARE = 20
+const CONFIRM = 21
+
+const COMMIT = 1
+const ROLL_BACK = 2
+
+/** What a producer decided about a half message. */
+export interface Decision {
+  readonly entryIndex: number
+  readonly ordinal: number
+  readonly isCommit: boolean
+}
+
+/** A request of half messages. */
+export interface OutgoingHalves extends QueryPolicy {
+  readonly queueId: number
+  readonly messages: readonly OutgoingRecord[]
+}
 
 /** A receipt handle taken apart. */
 export interface HandleParts {
@@ -107,6 +135,13 @@ export interface HandleParts {
   readonly slot: number
   /** 40 bits. */
   readonly deliveryNumber: number
+}
+
+/** A request of messages, whatever they are for. */
+interface OutgoingMessages {
+  readonly targetId: number
+  readonly messages: readonly OutgoingRecord[]
+  readonly halves?: QueryPolicy
 }
 
 /**
@@ -147,6 +182,30 @@ export class EntryBuilder {
     return this.#addMessages(SEND, { targetId: queueId, messages })
   }
 
+  /** The same with half messages. */
+  addPrepare({ queueId, messages, firstQueryIntervalMs, maxQueryCount }: OutgoingHalves): number {
+    const halves = {
+      firstQueryIntervalMs: checked("firstQueryIntervalMs", firstQueryIntervalMs, U32_RANGE - 1),
+      maxQueryCount: checked("maxQueryCount", maxQueryCount, U16_MAX),
+    }
+    return this.#addMessages(PREPARE, { targetId: queueId, messages, halves })
+  }
+
+  addConfirm({ queueId, decisions }: { readonly queueId: number; readonly decisions: readonly Decision[] }): void {
+    for (const { entryIndex, ordinal } of decisions) {
+      checked("entryIndex", entryIndex, U48_MAX)
+      checked("ordinal", ordinal, U16_MAX)
+    }
+    const start = this.#beginList({ kind: CONFIRM, count: decisions.length, queueId })
+    this.#reserve(decisions.length * DECISION_BYTES)
+    for (const { entryIndex, ordinal, isCommit } of decisions) {
+      this.#end = this.#buffer.writeUIntLE(entryIndex, this.#end, 6)
+      this.#end = this.#buffer.writeUInt16LE(ordinal, this.#end)
+      this.#buffer[this.#end++] = isCommit ? COMMIT : ROLL_BACK
+    }
+    this.#endCommand(start)
+  }
+
   /** The same to a topic. */
   addPublish({
     topicId,
@@ -168,12 +227,17 @@ export class EntryBuilder {
   }
 
   #addMessages(
-    kind: typeof SEND | typeof PUBLISH,
-    { targetId, messages }: { readonly targetId: number; readonly messages: readonly OutgoingRecord[] },
+    kind: typeof SEND | typeof PUBLISH | typeof PREPARE,
+    { targetId, messages, halves }: OutgoingMessages,
   ): number {
     if (this.#messageCount + messages.length > MESSAGES_PER_ENTRY_MAX) throw new RangeError("an entry full of messages")
     const sizes = messages.map(measureRecord)
     const start = this.#beginList({ kind, count: messages.length, queueId: targetId })
+    if (halves !== undefined) {
+      this.#reserve(QUERY_POLICY_BYTES)
+      this.#end = this.#buffer.writeUInt32LE(halves.firstQueryIntervalMs, this.#end)
+      this.#end = this.#buffer.writeUInt16LE(halves.maxQueryCount, this.#end)
+    }
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index] as OutgoingRecord
       const size = sizes[index] as (typeof sizes)[number]
@@ -312,6 +376,20 @@ export class EntryReader {
   readonly #send = emptySend()
   readonly #publish: PublishMessages = { kind: "publishMessages", messages: emptySend(), tags: [], routingKeys: [] }
   readonly #report: ReportPush = { kind: "reportPush", subscriptionId: 0, deliveredThrough: 0, failedSequence: 0 }
+  readonly #prepare: PrepareMessages = {
+    kind: "prepareMessages",
+    messages: emptySend(),
+    firstQueryIntervalMs: 0,
+    maxQueryCount: 0,
+  }
+  readonly #confirm: ConfirmMessages = {
+    kind: "confirmMessages",
+    queueId: 0,
+    count: 0,
+    entryIndexes: [],
+    ordinals: [],
+    isCommit: [],
+  }
   readonly #receive: ReceiveMessages = { kind: "receiveMessages", queueId: 0, maxCount: 0, visibilityTimeoutMs: -1 }
   readonly #delete: DeleteMessages = { kind: "deleteMessages", queueId: 0, count: 0, slots: [], deliveryNumbers: [] }
   readonly #change: ChangeVisibility = {
@@ -363,6 +441,10 @@ export class EntryReader {
         return this.#decodePublish(from, end)
       case REPORT_PUSH:
         return this.#decodeReportPush(from, end)
+      case PREPARE:
+        return this.#decodePrepare(from, end)
+      case CONFIRM:
+        return this.#decodeConfirm(from, end)
       case RECEIVE:
         return this.#decodeReceive(from, end)
       case DELETE:
@@ -395,11 +477,44 @@ export class EntryReader {
     return command
   }
 
-  #decodeMessages(command: SendMessages, { from, end }: { readonly from: number; readonly end: number }): SendMessages {
+  #decodePrepare(from: number, end: number): PrepareMessages {
+    if (end - from < LIST_HEAD_BYTES + QUERY_POLICY_BYTES) throw new CodecError("a command cut short")
+    const command = this.#prepare
+    command.firstQueryIntervalMs = this.#buffer.readUInt32LE(from + LIST_HEAD_BYTES)
+    command.maxQueryCount = this.#buffer.readUInt16LE(from + LIST_HEAD_BYTES + 4)
+    this.#decodeMessages(command.messages, { from, end, firstAt: from + LIST_HEAD_BYTES + QUERY_POLICY_BYTES })
+    return command
+  }
+
+  #decodeConfirm(from: number, end: number): ConfirmMessages {
+    const command = this.#confirm
+    command.count = this.#openList(from, end, DECISION_BYTES)
+    command.queueId = this.#buffer.readUInt32LE(from + 3)
+    let at = from + LIST_HEAD_BYTES
+    if (end - at !== command.count * DECISION_BYTES) throw new CodecError("a list of decisions of a wrong length")
+    for (let index = 0; index < command.count; index++) {
+      const decision = this.#buffer[at + DECISION_BYTES - 1]
+      if (decision !== COMMIT && decision !== ROLL_BACK) throw new CodecError("a decision that is none")
+      command.entryIndexes[index] = this.#buffer.readUIntLE(at, 6)
+      command.ordinals[index] = this.#buffer.readUInt16LE(at + 6)
+      command.isCommit[index] = decision === COMMIT
+      at += DECISION_BYTES
+    }
+    return command
+  }
+
+  #decodeMessages(
+    command: SendMessages,
+    {
+      from,
+      end,
+      firstAt = from + LIST_HEAD_BYTES,
+    }: { readonly from: number; readonly end: number; readonly firstAt?: number },
+  ): SendMessages {
     const count = this.#openList(from, end, 4 + RECORD_HEADER_BYTES)
     command.queueId = this.#buffer.readUInt32LE(from + 3)
     command.count = count
-    let at = from + LIST_HEAD_BYTES
+    let at = firstAt
     for (let index = 0; index < count; index++) {
       if (end - at < 4) throw new CodecError("a message record cut short")
       const length = this.#buffer.readUInt32LE(at)

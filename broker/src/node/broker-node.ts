@@ -141,7 +141,12 @@ export class BrokerNode implements BrokerService {
     this.#metrics = new NodeMetrics(parts.metrics)
     this.link = new PeerLink({ setId: options.setId, user: this.#linkUser(), logger, transport: () => this.#peers() })
     const send = this.link.send.bind(this.link)
-    this.leader = new LeaderService({ replica, clock, metrics: this.#metrics, sendRefusal: () => this.#sendRefusal() })
+    this.leader = new LeaderService({
+      ...parts,
+      replica,
+      metrics: this.#metrics,
+      sendRefusal: () => this.#sendRefusal(),
+    })
     this.pusher = pusherOf(replica, parts.pushTransport)
     this.router = new RequestRouter({
       nodeId: options.nodeId,
@@ -270,8 +275,9 @@ export class BrokerNode implements BrokerService {
     const startedMs = this.#parts.clock.monotonicMs()
     const waitForRest = (): void => {
       const waitedMs = this.#parts.clock.monotonicMs() - startedMs
-      const isQuiet = this.router.inFlightCount === 0 && this.replica.status.role !== "leader"
-      if (isQuiet || waitedMs >= STOP_PATIENCE_MS || this.#isAlone()) this.#close(done)
+      const isAlone = this.#parts.options.voters.length === 1
+      const isQuiet = this.router.inFlightCount === 0 && (isAlone || this.replica.status.role !== "leader")
+      if (isQuiet || waitedMs >= STOP_PATIENCE_MS) this.#close(done)
       else this.#parts.timers.after(STOP_POLL_MS, waitForRest)
     }
     waitForRest()
@@ -285,10 +291,6 @@ export class BrokerNode implements BrokerService {
     this.checkpointer.stop()
     this.replica.stop()
     this.#parts.fatal(error)
-  }
-
-  #isAlone(): boolean {
-    return this.#parts.options.voters.length === 1 && this.router.inFlightCount === 0
   }
 
   #handOver(): void {
@@ -458,6 +460,7 @@ export class BrokerNode implements BrokerService {
   /** Sends wait until a majority, this node among it, has room again; receives and deletes go on meanwhile. */
   #sendRefusal(): ErrorName | undefined {
     if (this.replica.log.space().low) return "diskFull"
+    if (this.#diskLowAt.size === 0) return undefined
     const { voters } = this.replica.raft.status().configuration
     const lowCount = voters.filter((nodeId) => this.#diskLowAt.has(nodeId)).length
     return lowCount > (voters.length - 1) / 2 ? "diskFull" : undefined

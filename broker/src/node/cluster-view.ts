@@ -19,8 +19,9 @@ function stateHashOf({ machine }: SetReplica): string {
   let messageCount = 0
   for (const { queueId } of machine.listQueues({ searchWord: "", offset: 0, limit: Number.MAX_SAFE_INTEGER }).queues) {
     const status = machine.queueStatus(queueId)
-    if (status !== undefined)
-      messageCount += status.activeCount + status.inactiveCount + status.delayedCount + status.rewindableCount
+    if (status === undefined) continue
+    const { activeCount, inactiveCount, delayedCount, halfCount, rewindableCount } = status
+    messageCount += activeCount + inactiveCount + delayedCount + halfCount + rewindableCount
   }
   return messageCount > HASHED_MESSAGES_MAX ? "" : machine.stateHash().toString(16)
 }

@@ -9,7 +9,7 @@ import type { QueueId } from "../core/queue/command.ts"
 import type { ReceivedMessages } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { ErrorName } from "@opencmq/proto"
-import type { Clock } from "../ports.ts"
+import type { Clock, PushTransport } from "../ports.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
@@ -20,6 +20,7 @@ import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import { failureReply, nothing, readQueue, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
 import { TopicService, type Handlers } from "./topic-service.ts"
+import { TransactionService } from "./transaction-service.ts"
 
 export interface LeaderServiceParts {
   readonly replica: SetReplica
@@ -27,6 +28,7 @@ export interface LeaderServiceParts {
   readonly metrics: NodeMetrics
   /** Sends are refused while true (disk or memory is short); receives and deletes go on. */
   readonly sendRefusal: () => ErrorName | undefined
+  readonly pushTransport: PushTransport
 }
 
 /** Use cases that the leader does; `clusterStatus` is every node's own. */
@@ -41,11 +43,9 @@ export class LeaderService {
   readonly #polls = new LongPolls()
   #isEnding = false
   readonly #topics: TopicService
+  readonly #transactions: TransactionService
   readonly #handlers: Handlers<
-    Exclude<
-      LeaderUseCase,
-      keyof TopicService["handlers"] | keyof RedriveService["handlers"] | keyof SearchService["handlers"]
-    >
+    Exclude<LeaderUseCase, keyof (TopicService & TransactionService & RedriveService & SearchService)["handlers"]>
   > = {
     createQueue: (request, call) => {
       this.#access.change({ kind: "createQueue", ...request }, call, (outcome) => ({
@@ -110,10 +110,24 @@ export class LeaderService {
     this.#metrics = parts.metrics
     this.#sendRefusal = parts.sendRefusal
     this.#access = new SetAccess(parts.replica)
-    this.#topics = new TopicService({ access: this.#access, metrics: parts.metrics, sendRefusal: parts.sendRefusal })
+    this.#topics = new TopicService({ ...parts, access: this.#access })
+    this.#transactions = new TransactionService({
+      access: this.#access,
+      metrics: parts.metrics,
+      sendRefusal: parts.sendRefusal,
+      readRecords: (positions, done) => {
+        parts.replica.log.readRecords(positions, done)
+      },
+    })
     const redrives = new RedriveService(this.#access)
     const searches = new SearchService(this.#access)
-    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...redrives.handlers, ...searches.handlers }
+    this.#all = {
+      ...this.#handlers,
+      ...this.#topics.handlers,
+      ...this.#transactions.handlers,
+      ...redrives.handlers,
+      ...searches.handlers,
+    }
   }
 
   get longPollCount(): number {
@@ -356,6 +370,7 @@ export class LeaderService {
       activeCount: status.activeCount,
       inactiveCount: status.inactiveCount,
       delayedCount: status.delayedCount,
+      halfCount: status.halfCount,
       rewindableCount: status.rewindableCount,
       oldestUnconsumedAtMs: status.oldestUnconsumedAtMs ?? 0,
     }

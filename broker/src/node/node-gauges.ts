@@ -29,6 +29,7 @@ export function exposeNode(metrics: Metrics, node: BrokerNode): void {
     }
   })
   metrics.setQueues(() => samplesOf(node))
+  metrics.setSubscriptions(() => node.replica.machine.subscriptionSamples())
 }
 
 function* samplesOf(node: BrokerNode): Iterable<QueueSample> {
@@ -43,6 +44,7 @@ function* samplesOf(node: BrokerNode): Iterable<QueueSample> {
       activeCount: status.activeCount,
       inactiveCount: status.inactiveCount,
       delayedCount: status.delayedCount,
+      halfCount: status.halfCount,
       rewindableCount: status.rewindableCount,
       oldestUnconsumedAtMs: status.oldestUnconsumedAtMs ?? 0,
       bytes: status.bytes,

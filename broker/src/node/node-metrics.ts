@@ -5,6 +5,7 @@ import type { OutgoingMessage, DeliveredMessage } from "./service-types.ts"
 export class NodeMetrics {
   readonly #sent: Counter
   readonly #published: Counter
+  readonly #filtered: Counter
   readonly #received: Counter
   readonly #redelivered: Counter
   readonly #deleted: Counter
@@ -19,6 +20,7 @@ export class NodeMetrics {
   constructor(metrics: Metrics) {
     this.#sent = metrics.counter("messagesSent")
     this.#published = metrics.counter("topicPublished")
+    this.#filtered = metrics.counter("subscriptionFiltered")
     this.#received = metrics.counter("messagesReceived")
     this.#redelivered = metrics.counter("messagesRedelivered")
     this.#deleted = metrics.counter("messagesDeleted")
@@ -41,9 +43,16 @@ export class NodeMetrics {
     if (duplicateCount > 0) this.#deduplicated.add(duplicateCount)
   }
 
-  messagesPublished(duplicates: readonly boolean[]): void {
+  /** Each message was offered to all subscriptions of its topic, and went to `deliveryCount` of them, all together. */
+  messagesPublished(
+    duplicates: readonly boolean[],
+    { subscriptionCount, deliveryCount }: { readonly subscriptionCount: number; readonly deliveryCount: number },
+  ): void {
     const duplicateCount = duplicates.filter((isDuplicate) => isDuplicate).length
-    this.#published.add(duplicates.length - duplicateCount)
+    const publishedCount = duplicates.length - duplicateCount
+    this.#published.add(publishedCount)
+    // A subscription may have come or gone within the entry that published.
+    this.#filtered.add(Math.max(0, publishedCount * subscriptionCount - deliveryCount))
     if (duplicateCount > 0) this.#deduplicated.add(duplicateCount)
   }
 

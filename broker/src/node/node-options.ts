@@ -21,6 +21,7 @@ export interface NodeOptions {
   readonly maxRequests: number
   readonly deduplicationWindowMs: number
   readonly queueCountMax: number
+  readonly subscriptionsPerTopicMax: number
   readonly queueNameReuseMs: number
   readonly checkpoint: CheckpointerOptions
 }
@@ -35,6 +36,7 @@ export const NODE_DEFAULTS = {
   maxRequests: 100_000,
   deduplicationWindowMs: 300_000,
   queueCountMax: 10_000,
+  subscriptionsPerTopicMax: LIMITS.subscriptionsPerTopicCount.default,
   queueNameReuseMs: 10_000,
   checkpoint: {
     everyBytes: 64 << 20,
@@ -58,9 +60,9 @@ export const RAFT_LIMITS = {
 /** Counts of the queue machine (docs/limits.md). Equal on all nodes of a set, or they would apply entries differently. */
 export const MACHINE_LIMITS = {
   delayedPerQueue: LIMITS.delayedPerQueueCount.default,
+  halvesPerQueue: LIMITS.halfMessagesPerQueueCount.default,
   inflightPerQueue: LIMITS.inFlightPerQueueCount.default,
   topicCount: LIMITS.topicsPerAccountCount.default,
-  subscriptionsPerTopic: LIMITS.subscriptionsPerTopicCount.default,
   waitingPerSubscription: 100_000_000,
   deadLetterSources: LIMITS.deadLetterSourcesCount.max,
   deduplicationIds: LIMITS.deduplicationIdsPerSetCount.default,

@@ -46,6 +46,11 @@ export function encodeNodeRecord(record: NodeRecord): Uint8Array {
   return Buffer.concat(writer.finish())
 }
 
+/**
+ * Reads what `encodeNodeRecord` wrote.
+ *
+ * @throws CodecError for anything else; a configuration inside that cannot be read is a failed assertion, as everywhere.
+ */
 export function decodeNodeRecord(bytes: Uint8Array): NodeRecord {
   const reader = new PartReader(bytes)
   const version = reader.u8()

@@ -154,6 +154,21 @@ test("for want of room nothing fails: the push comes again with the next tick", 
   expect(made.pusher.isBusy).toBe(false)
 })
 
+test("a message that comes while there is no room does not start a second lane", () => {
+  const made = leader()
+  made.publish("a")
+  made.pushes.answer("busy")
+  made.publish("b")
+  expect(made.pushes.openBodies).toEqual([])
+  made.pusher.tick()
+  expect(made.pushes.openBodies).toEqual(["a"])
+  made.pushes.answer("delivered")
+  made.pushes.answer("delivered")
+  while (made.apply() > 0) continue
+  expect(made.pushes.seen.map(({ body }) => Buffer.from(body).toString())).toEqual(["a", "a", "b"])
+  expect(made.driver.waiting(2)).toEqual([])
+})
+
 test("a report that was refused is made again with the next tick", () => {
   const made = leader()
   made.isRefusing = true

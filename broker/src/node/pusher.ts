@@ -98,8 +98,8 @@ export class Pusher {
   /** These may have something to be pushed; ids of queues are left alone. */
   wake(ids: readonly SubscriptionId[]): void {
     for (const id of ids) {
-      // A lane looks again by itself before it ends.
-      if (this.#lanes.has(id)) continue
+      // A lane looks again by itself before it ends; whoever found no room waits for the tick, or would get a second lane.
+      if (this.#lanes.has(id) || this.#postponed.has(id)) continue
       if (this.#parts.machine().subscriptionStatus(id)?.endpoint.kind === "http") this.#waiting.add(id)
     }
     this.#admit()

@@ -2,7 +2,6 @@
  * What all faces do alike about who asks (ADR 0013): look up the key, count what is refused, and refuse what is too old or
  * a copy of an earlier request.
  */
-import { randomBytes } from "node:crypto"
 import type { ErrorName } from "@opencmq/proto"
 import type { Clock } from "../ports.ts"
 import type { Counter, Metrics } from "./metrics.ts"
@@ -33,12 +32,13 @@ export interface RequestGuardOptions {
   readonly nonceEntriesPerKey: number
 }
 
+/** What an unknown key is checked with, so that it takes the same path and the same time. Nobody gets in by it. */
+const NO_KEY = "no key of anybody: whoever signs with it is refused"
+
 /** Looks up keys, and counts the refusals of one face by their reason. */
 export class KeyCheck<Reason extends string> {
   readonly #keys: KeyRing
   readonly #failures = new Map<Reason, Counter>()
-  /** What an unknown key is checked with, so that it takes the same path and the same time. */
-  readonly #noKey = randomBytes(32).toString("base64")
 
   constructor(face: "http" | "grpc" | "tcp", reasons: readonly Reason[], parts: KeyCheckParts) {
     this.#keys = parts.keys
@@ -48,7 +48,7 @@ export class KeyCheck<Reason extends string> {
   /** With what to check a signature. Whatever it says, a key that is not known is refused. */
   secretKeyOf(secretId: string): { readonly secretKey: string; readonly isKnown: boolean } {
     const secretKey = this.#keys.get(secretId)
-    return { secretKey: secretKey ?? this.#noKey, isKnown: secretKey !== undefined }
+    return { secretKey: secretKey ?? NO_KEY, isKnown: secretKey !== undefined }
   }
 
   /** Counts a refusal, and gives it back. */

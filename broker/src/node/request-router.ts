@@ -75,6 +75,7 @@ const REPEATABLE: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "previewRewind",
   "previewRedrive",
   "describeRedrive",
+  "listQueriedHalves",
   "receiveMessages",
   "setQueueAttributes",
   "clearQueue",
@@ -97,6 +98,7 @@ const READ_ONLY: ReadonlySet<LeaderUseCase> = new Set<LeaderUseCase>([
   "previewRewind",
   "previewRedrive",
   "describeRedrive",
+  "listQueriedHalves",
   "getTopicAttributes",
   "listTopics",
   "getSubscriptionAttributes",
@@ -389,7 +391,7 @@ function honest(routed: RoutedRequest, reply: AnyReply): AnyReply {
 
 function isRepeatable(routed: RoutedRequest): boolean {
   if (REPEATABLE.has(routed.name)) return true
-  if (routed.name !== "sendMessages") return false
+  if (routed.name !== "sendMessages" && routed.name !== "prepareMessages") return false
   const { messages } = routed.request as RequestOf<"sendMessages">
   return messages.every((message) => message.clientMessageId !== "")
 }

@@ -62,7 +62,7 @@ export type DeliveredProvenance = Omit<Provenance, "sourceQueueId"> & { readonly
 
 export interface PeekedMessage extends Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle"> {
   readonly sequence: number
-  readonly state: "active" | "inactive" | "delayed" | "rewindable"
+  readonly state: "active" | "inactive" | "delayed" | "half" | "rewindable"
   /** When the state ends by itself; 0 when it does not. */
   readonly dueAtMs: number
 }
@@ -88,6 +88,12 @@ export interface MessageTrace {
   readonly places: readonly MessagePlace[]
 }
 
+/** A half message whose producer was asked; due = it is asked again, or rolled back. */
+export interface QueriedHalf extends PeekedMessage {
+  readonly queryCount: number
+  readonly maxQueryCount: number
+}
+
 export interface QueueStatus {
   readonly queueName: string
   readonly queueId: string
@@ -97,6 +103,8 @@ export interface QueueStatus {
   readonly activeCount: number
   readonly inactiveCount: number
   readonly delayedCount: number
+  /** Sent as half of a transaction, not decided yet. */
+  readonly halfCount: number
   readonly rewindableCount: number
   /** Enqueue time of the oldest message not yet deleted; 0 when there is none. */
   readonly oldestUnconsumedAtMs: number
@@ -255,6 +263,30 @@ export interface UseCases {
     },
   ]
   traceMessage: [{ readonly msgId: string }, MessageTrace]
+  /** Half messages of transactions. */
+  prepareMessages: [
+    {
+      readonly queueName: string
+      /** Their delays mean nothing. */
+      readonly messages: readonly OutgoingMessage[]
+      readonly firstQueryIntervalMs: number
+      readonly maxQueryCount: number
+    },
+    { readonly msgIds: readonly string[]; readonly duplicates: readonly boolean[] },
+  ]
+  /** `failed[i]` tells whether message i is no half message, or not any more (messageIdInvalid). */
+  confirmMessages: [
+    {
+      readonly queueName: string
+      readonly decisions: readonly { readonly msgId: string; readonly isCommit: boolean }[]
+    },
+    { readonly failed: readonly boolean[] },
+  ]
+  listQueriedHalves: [
+    { readonly queueName: string; readonly maxCount: number; readonly fromSequence: number },
+    /** `nextSequence` 0 = that was all. */
+    { readonly messages: readonly QueriedHalf[]; readonly nextSequence: number },
+  ]
   createTopic: [{ readonly topicName: string; readonly attributes: TopicAttributes }, { readonly topicId: string }]
   setTopicAttributes: [
     { readonly topicName: string; readonly change: SetTopicAttributes["change"] },

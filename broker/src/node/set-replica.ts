@@ -6,6 +6,7 @@
  * nothing from its machine, because it may not know yet what an earlier leader acknowledged.
  */
 import type { QueueId } from "../core/queue/command.ts"
+import type { HalfQuery } from "../core/queue/machine-state.ts"
 import { emptyOutcome } from "../core/queue/queue-machine.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { Raft } from "../core/raft/raft.ts"
@@ -57,6 +58,8 @@ export class SetReplica {
   readonly raft: Raft
   readonly log: LogStore
   readonly logClock: LogClock
+  /** Told which half messages producers are to be asked about; on every node, whoever leads. */
+  halvesQueried: ((queries: readonly HalfQuery[]) => void) | undefined
   readonly #timers: Timers
   readonly #user: SetReplicaUser
   readonly #driver: RaftDriver
@@ -220,6 +223,8 @@ export class SetReplica {
   #applyEntries(entries: readonly Entry[]): void {
     for (const entry of entries) this.#applyEntry(entry)
     const wakened = this.#machine.takeWakened()
+    const queried = this.#machine.takeQueried()
+    if (queried.length > 0) this.halvesQueried?.(queried)
     this.#releaseReads()
     if (this.#leaderReady) this.#armDeadline()
     this.#user.applied(wakened, entries)

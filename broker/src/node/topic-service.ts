@@ -2,6 +2,7 @@
 import type { ErrorName } from "@opencmq/proto"
 import type { SubscriptionId, TopicId } from "../core/queue/command.ts"
 import { sentMessageIds, subscriptionIdText, topicIdText } from "./message-views.ts"
+import type { PushTransport } from "../ports.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
 import type { RequestOf, SubscriptionStatus, TopicStatus, UseCaseName, ValueOf } from "./service-types.ts"
 import { nothing, refused, type LeaderCall, type SetAccess } from "./set-access.ts"
@@ -31,12 +32,14 @@ export interface TopicServiceParts {
   readonly metrics: Pick<NodeMetrics, "messagesPublished">
   /** Publishes are refused while it says so (disk or memory is short). */
   readonly sendRefusal: () => ErrorName | undefined
+  readonly pushTransport: Pick<PushTransport, "refuseEndpoint">
 }
 
 export class TopicService {
   readonly #access: TopicAccess
   readonly #metrics: TopicServiceParts["metrics"]
   readonly #sendRefusal: () => ErrorName | undefined
+  readonly #pushTransport: TopicServiceParts["pushTransport"]
   readonly handlers: Handlers<TopicUseCase> = {
     createTopic: (request, call) => {
       this.#access.change({ kind: "createTopic", ...request }, call, ({ queueId }) => this.#topicId(queueId))
@@ -63,7 +66,10 @@ export class TopicService {
       this.#publish(request, call)
     },
     subscribe: (request, call) => {
-      this.#access.change({ kind: "subscribe", ...request }, call, ({ queueId }) => this.#subscriptionId(queueId))
+      const { endpoint } = request
+      const refusal = endpoint.kind === "http" ? this.#pushTransport.refuseEndpoint?.(endpoint.url) : undefined
+      if (refusal !== undefined) call.done(refused(refusal))
+      else this.#access.change({ kind: "subscribe", ...request }, call, ({ queueId }) => this.#subscriptionId(queueId))
     },
     setSubscriptionAttributes: (request, call) => {
       const command = { kind: "setSubscriptionAttributes", ...request } as const
@@ -95,6 +101,7 @@ export class TopicService {
     this.#access = parts.access
     this.#metrics = parts.metrics
     this.#sendRefusal = parts.sendRefusal
+    this.#pushTransport = parts.pushTransport
   }
 
   #readTopic<T>(topicName: string, call: LeaderCall<T>, run: (topicId: TopicId) => void): void {
@@ -128,12 +135,13 @@ export class TopicService {
   ): void {
     this.#access.propose(
       (builder) => {
-        builder.addPublish({ topicId, messages: messages.map((message) => ({ ...message, delayMs: 0 })) })
+        builder.addPublish({ topicId, messages: messages.map((message) => ({ delayMs: 0, ...message })) })
       },
       call,
       ({ sent, count }) => {
         const value = { ...sentMessageIds(this.#access.setId, sent), deliveryCount: count }
-        this.#metrics.messagesPublished(value.duplicates)
+        const subscriptionCount = this.#access.machine.subscriptionCount(topicId)
+        this.#metrics.messagesPublished(value.duplicates, { subscriptionCount, deliveryCount: count })
         return { ok: true, value }
       },
     )

@@ -4,7 +4,7 @@
  */
 import { HttpTransport, TransportError } from "@opencmq/client-sdk"
 import type { AttemptReply, AttemptRequest, Transport } from "@opencmq/client-sdk"
-import { errorByCode, errorRow, moduleCodeOf } from "@opencmq/proto"
+import { errorByReply, errorRow } from "@opencmq/proto"
 import type { AttemptOutcome, History, SendAttempt } from "./history.ts"
 import { keyOfBody } from "./message-body.ts"
 
@@ -146,10 +146,10 @@ function settledAs(outcome: AttemptOutcome, name: string | undefined): AttemptOu
   return name === "receiptHandleInvalid" ? "handleRefused" : outcome
 }
 
-function codeName(fields: Fields): ReturnType<typeof errorByCode> {
+function codeName(fields: Fields): ReturnType<typeof errorByReply> {
   const code = Number(fields["code"] ?? 0)
   if (code === 0) return undefined
-  return errorByCode(code, moduleCodeOf(textOf(fields["message"])))
+  return errorByReply(code, textOf(fields["message"]))
 }
 
 /** `name`, or `name.1`, `name.2` and so on. */

@@ -117,6 +117,8 @@ function rowOf(scenario: string, results: readonly ScenarioResult[]): ResultRow 
     received: sum(({ judgement }) => judgement.tally.received),
     redelivered: sum(({ judgement }) => judgement.tally.redelivered),
     deleted: sum(({ judgement }) => judgement.tally.deleted),
+    published: sum(({ topic }) => topic?.acknowledged ?? 0),
+    pushed: sum(({ topic }) => topic?.pushed ?? 0),
     lost,
     "twice inside lease": duplicatedInsideLease,
     resurrected,

@@ -15,6 +15,9 @@ import { nowMs } from "./recording-transport.ts"
 import { recover } from "./scenarios.ts"
 import type { RoundContext, Scenario } from "./scenarios.ts"
 import { SmallDisk } from "./small-disk.ts"
+import { judgeTopic, tallyTopic } from "./topic-checker.ts"
+import type { TopicHistory, TopicTally } from "./topic-checker.ts"
+import { TopicLoad } from "./topic-load.ts"
 import { Workload } from "./workload.ts"
 
 export interface RunOptions {
@@ -36,6 +39,8 @@ export interface ScenarioResult {
   readonly judgement: Judgement
   /** What was really injected, with the second at which it was. */
   readonly faults: readonly string[]
+  /** Undefined without a topic. */
+  readonly topic: TopicTally | undefined
   /** Terms in which a leader was seen. */
   readonly leaderTerms: number
   readonly seconds: number
@@ -57,7 +62,10 @@ const DRAIN_TIMEOUT_MS = 60_000
 const STATE_TIMEOUT_MS = 15_000
 /** Fewer show nothing: a run that hardly sent anything is not passed. */
 const ACKNOWLEDGED_MIN = 100
+const PUBLISHED_MIN = 10
 const UP_MS = 40_000
+/** The address is on loopback, which is forbidden otherwise. */
+const PUSH_ARGUMENTS = ["--push-allow", "127.0.0.0/8"]
 
 /** Runs a scenario once. Never rejects: what goes wrong is a failure of the result. */
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<ScenarioResult> {
@@ -79,6 +87,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     seed: options.seed,
     judgement,
     faults: run.faults,
+    topic: run.topicHistory === undefined ? undefined : tallyTopic(run.topicHistory),
     leaderTerms: run.leaderTerms,
     seconds: (performance.now() - startMs) / 1_000,
     failures,
@@ -92,6 +101,8 @@ class Run {
   readonly failures: string[] = []
   leaderTerms = 0
   isDrained = false
+  /** Undefined without a topic. */
+  topicHistory: TopicHistory | undefined
   readonly #scenario: Scenario
   readonly #options: RunOptions
   readonly #folder: string
@@ -100,6 +111,7 @@ class Run {
   #cluster: LocalCluster | undefined
   #monitor: Monitor | undefined
   #workload: Workload | undefined
+  #topicLoad: TopicLoad | undefined
 
   constructor(scenario: Scenario, options: RunOptions, folder: string) {
     this.#scenario = scenario
@@ -108,7 +120,8 @@ class Run {
   }
 
   async go(): Promise<void> {
-    const { extraArguments = [], hasProxies = false, smallDiskBytes } = this.#scenario
+    const { hasProxies = false, hasTopic = false, smallDiskBytes } = this.#scenario
+    const extraArguments = [...(this.#scenario.extraArguments ?? []), ...(hasTopic ? PUSH_ARGUMENTS : [])]
     const cluster = await LocalCluster.create({ folder: this.#folder, extraArguments, hasProxies })
     this.#cluster = cluster
     if (smallDiskBytes !== undefined) {
@@ -128,11 +141,13 @@ class Run {
     })
     this.#workload = workload
     await workload.start()
+    if (hasTopic) await this.#startTopic(cluster)
     await sleep(WARM_UP_MS)
     await this.#injectFaults(cluster)
     await sleep(COOL_DOWN_MS)
-    await workload.stopProducing()
+    await Promise.all([workload.stopProducing(), this.#topicLoad?.stopPublishing()])
     this.#say("drain")
+    await this.#topicLoad?.settle(this.#options.drainMs ?? DRAIN_TIMEOUT_MS)
     const left = await workload.drain(this.#options.drainMs ?? DRAIN_TIMEOUT_MS)
     this.isDrained = true
     if (Object.keys(left).length > 0) this.failures.push(`the queue is not empty: ${JSON.stringify(left)}`)
@@ -142,6 +157,7 @@ class Run {
 
   async end(): Promise<void> {
     try {
+      await this.#topicLoad?.stop()
       await this.#workload?.stop()
       await this.#monitor?.stop()
     } catch (thrown) {
@@ -151,6 +167,11 @@ class Run {
       this.failures.push(`a client failed: ${thrown instanceof Error ? String(thrown.stack) : String(thrown)}`)
     }
     this.failures.push(...(this.#monitor?.violations ?? []))
+    if (this.topicHistory !== undefined) {
+      const { acknowledged } = tallyTopic(this.topicHistory)
+      if (acknowledged < PUBLISHED_MIN) this.failures.push(`only ${String(acknowledged)} publishes were acknowledged`)
+      this.failures.push(...judgeTopic(this.topicHistory))
+    }
     this.leaderTerms = this.#monitor?.leaderTerms ?? 0
     for (const { nodeId, exit } of this.#cluster?.unexpectedExits ?? []) {
       const words = this.#cluster?.lastLines(nodeId, 3) ?? ""
@@ -158,6 +179,12 @@ class Run {
     }
     await this.#cluster?.dispose({ keep: true })
     for (const disk of this.#disks.values()) disk.unmount()
+  }
+
+  async #startTopic(cluster: LocalCluster): Promise<void> {
+    this.#topicLoad = new TopicLoad(cluster)
+    this.topicHistory = this.#topicLoad.history
+    await this.#topicLoad.start()
   }
 
   async #injectFaults(cluster: LocalCluster): Promise<void> {

@@ -24,6 +24,8 @@ export interface Scenario {
   readonly name: string
   readonly summary: string
   readonly hasProxies?: boolean
+  /** A topic with a queue and an address behind it, too. */
+  readonly hasTopic?: boolean
   /** Every node's data on a tmpfs of so many bytes. */
   readonly smallDiskBytes?: number
   readonly extraArguments?: readonly string[]
@@ -118,6 +120,13 @@ const killAll: Scenario = {
   name: "kill-all",
   summary: "kill -9 all three at once",
   round: (context) => killAndReturn(context, idsOf(context.cluster), "all"),
+}
+
+const publish: Scenario = {
+  name: "publish",
+  summary: "kill -9 the leader while a topic delivers into a queue and to an address",
+  hasTopic: true,
+  round: killLeader.round,
 }
 
 const pauseLeader: Scenario = {
@@ -403,6 +412,7 @@ export const SCENARIOS: readonly Scenario[] = [
   killFollower,
   killTwo,
   killAll,
+  publish,
   pauseLeader,
   pauseFollower,
   cutLeader,
@@ -427,6 +437,7 @@ export function inTurn(name: string, names: readonly string[]): Scenario {
     name,
     summary: names.join(", "),
     hasProxies: known.some(({ hasProxies }) => hasProxies === true),
+    hasTopic: known.some(({ hasTopic }) => hasTopic === true),
     isGentle: known.every(({ isGentle }) => isGentle === true),
     ...(smallDiskBytes === 0 ? {} : { smallDiskBytes }),
     extraArguments: known.find(({ extraArguments }) => extraArguments !== undefined)?.extraArguments ?? [],

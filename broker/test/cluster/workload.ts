@@ -5,17 +5,16 @@
  * the SDK's retries; one producer writes its requests by hand, without a client message id. Consumers mostly delete;
  * now and then they forget a message, give it back, keep it longer, or delete it close to the end of its lease.
  */
-import { request as httpRequest } from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Account, CmqError } from "@opencmq/client-sdk"
 import type { Consumer, Message, Queue } from "@opencmq/client-sdk"
-import { sign } from "@opencmq/proto"
 import type { LocalCluster } from "@opencmq/bench/harness"
 import { createRandom } from "../../src/core/random.ts"
 import type { Random } from "../../src/core/random.ts"
 import type { History } from "./history.ts"
 import { makeBody } from "./message-body.ts"
 import { RecordingTransport, nowMs } from "./recording-transport.ts"
+import { outcomeOf, postSigned } from "./signed-post.ts"
 
 export interface WorkloadOptions {
   readonly cluster: LocalCluster
@@ -177,11 +176,13 @@ export class Workload {
     const { keys } = this.#options.cluster
     const key = this.#nextKey - 1
     const startMs = nowMs()
-    const reply = await postSigned(order, keys)
-    const isAck = reply.fields?.["code"] === 0
-    const outcome = isAck ? "ack" : reply.wasConnected ? rawOutcome(reply.fields) : "refused"
+    const { client, host, queueName, body } = order
+    const fields = { queueName, msgBody: body }
+    const reply = await postSigned({ host, action: "SendMessage", fields, timeoutMs: ATTEMPT_TIMEOUT_MS }, keys)
+    const outcome = outcomeOf(reply)
+    const isAck = outcome === "ack"
     const msgId = isAck ? String(reply.fields?.["msgId"]) : ""
-    this.#options.history.sent(key, { client: order.client, startMs, endMs: nowMs(), outcome, msgId, delayMs: 0 })
+    this.#options.history.sent(key, { client, startMs, endMs: nowMs(), outcome, msgId, delayMs: 0 })
     return isAck
   }
 
@@ -259,64 +260,3 @@ async function isFulfilled(call: Promise<unknown>): Promise<boolean> {
 }
 
 type RawSend = { readonly client: string; readonly host: string; readonly queueName: string; readonly body: string }
-type RawReply = { readonly wasConnected: boolean; readonly fields: Readonly<Record<string, unknown>> | undefined }
-
-/** Codes below 6000 are refusals of the request as it stands; the others say that something went wrong inside. */
-function rawOutcome(fields: RawReply["fields"]): "refused" | "unknown" {
-  const code = Number(fields?.["code"] ?? Number.NaN)
-  return code >= 4_000 && code < 6_000 ? "refused" : "unknown"
-}
-
-/** Signed as CMQ's documentation says, on a connection of its own. Never rejects. */
-function postSigned(
-  order: RawSend,
-  keys: { readonly secretId: string; readonly secretKey: string },
-): Promise<RawReply> {
-  const path = "/v2/index.php"
-  const params = new Map([
-    ["Action", "SendMessage"],
-    ["Nonce", String(Math.floor(Math.random() * Number.MAX_SAFE_INTEGER))],
-    ["SecretId", keys.secretId],
-    ["Timestamp", String(Math.floor(Date.now() / 1_000))],
-    ["queueName", order.queueName],
-    ["msgBody", order.body],
-  ])
-  params.set("Signature", sign({ method: "POST", host: order.host, path, params }, keys.secretKey))
-  const form = new URLSearchParams([...params]).toString()
-  return new Promise((resolve) => {
-    let wasConnected = false
-    const outgoing = httpRequest(`http://${order.host}${path}`, {
-      method: "POST",
-      agent: false,
-      timeout: ATTEMPT_TIMEOUT_MS,
-    })
-    const fail = (): void => {
-      outgoing.destroy()
-      resolve({ wasConnected, fields: undefined })
-    }
-    outgoing.on("socket", (socket) => {
-      socket.on("connect", () => {
-        wasConnected = true
-      })
-    })
-    outgoing.on("timeout", fail)
-    outgoing.on("error", fail)
-    outgoing.on("response", (incoming) => {
-      const chunks: Buffer[] = []
-      incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-      incoming.on("error", fail)
-      incoming.on("end", () => {
-        resolve({ wasConnected, fields: readJson(Buffer.concat(chunks).toString("utf8")) })
-      })
-    })
-    outgoing.end(form)
-  })
-}
-
-function readJson(text: string): RawReply["fields"] {
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return undefined
-  }
-}

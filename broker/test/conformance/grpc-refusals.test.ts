@@ -3,7 +3,6 @@ import * as grpc from "@grpc/grpc-js"
 import * as loader from "@grpc/proto-loader"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import descriptor from "protobufjs/ext/descriptor/index.js"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { isServiceError, openGrpcFace, until } from "./kit/grpc-face.ts"
 import type { CallOptions, Fields, GrpcClient, TestGrpcFace } from "./kit/grpc-face.ts"
@@ -468,41 +467,6 @@ describe("beside the API", () => {
     const main = createRequire(import.meta.url).resolve(name)
     return main.slice(0, main.lastIndexOf(`${join("node_modules", name)}`)) + join("node_modules", name)
   }
-
-  test.each(["v1", "v1alpha"])(
-    "reflection %s lists the services and describes their messages to strangers",
-    async (version) => {
-      const proto = join(packageFolder("@grpc/reflection"), `build/proto/grpc/reflection/${version}/reflection.proto`)
-      const { call } = plainClient(`grpc.reflection.${version}.ServerReflection`, proto)
-      const stream = (
-        call as unknown as { serverReflectionInfo: () => grpc.ClientDuplexStream<Fields, Fields> }
-      ).serverReflectionInfo()
-      const ask = (question: Fields): Promise<Fields> =>
-        new Promise((resolve, reject) => {
-          stream.once("data", resolve)
-          stream.once("error", reject)
-          stream.write(question)
-        })
-      const list = (await ask({ listServices: "" }))["listServicesResponse"] as { service: { name: string }[] }
-      expect(list.service.map(({ name }) => name)).toEqual(
-        expect.arrayContaining(["opencmq.v1.QueueService", "opencmq.v1.MessageService", "opencmq.v1.ClusterService"]),
-      )
-      const answer = await ask({ fileContainingSymbol: "opencmq.v1.MessageService" })
-      const files = (answer["fileDescriptorResponse"] as { fileDescriptorProto: Buffer[] }).fileDescriptorProto
-      const decoded = files.map(
-        (bytes) =>
-          descriptor.FileDescriptorProto.decode(bytes) as unknown as {
-            messageType: { name: string }[]
-            service: { name: string; method: { name: string }[] }[]
-          },
-      )
-      expect(decoded.flatMap(({ messageType }) => messageType.map(({ name }) => name))).toContain("ReceivedMessage")
-      const service = decoded.flatMap((file) => file.service).find(({ name }) => name === "MessageService")
-      expect(service?.method.map(({ name }) => name)).toContain("Produce")
-      stream.end()
-      call.close()
-    },
-  )
 
   test("health is told to strangers, of the server and of each service", async () => {
     const proto = join(dirname(packageFolder("grpc-health-check")), "grpc-health-check/proto/health/v1/health.proto")

@@ -40,10 +40,14 @@ test("the examples run, in their order, and answer as the page says", async () =
   const face = await openFace(SERVERS[0] ?? "node")
   const client = new CmqClient(face.port)
   let handles: string[] = []
+  let halfMsgId = ""
   for (const { action, params, reply } of ACTION_EXAMPLES) {
     // UnbindDeadLetterQueue needs a policy to take away; the page does not show how it came there.
     if (action === "UnbindDeadLetterQueue") await bindDeadLetterQueue(client)
-    const { json } = await client.call(action, realParams(params, handles))
+    // Its producer is asked only after the first interval.
+    if (action === "ListHalfMessage") face.broker.advance(5_000)
+    const { json } = await client.call(action, realParams(params, { handles, halfMsgId }))
+    if (action === "SendHalfMessage") halfMsgId = String(json["msgId"])
     expect(shapeOf(json), `${action}: ${JSON.stringify(json)}`).toEqual(shapeOf(reply))
     const received =
       action === "BatchReceiveMessage" ? json["msgInfoList"] : action === "ReceiveMessage" ? [json] : undefined
@@ -58,11 +62,15 @@ async function bindDeadLetterQueue(client: CmqClient): Promise<void> {
   await client.ok("SetQueueAttributes", { queueName: "orders", deadLetterQueueName: "letters", maxReceiveCount: 3 })
 }
 
-/** The handles and times of this run in place of those on the page. */
-function realParams(params: Params, handles: readonly string[]): Params {
-  const { receiptHandle, startConsumeTime } = params
+/** The handles, ids and times of this run in place of those on the page. */
+function realParams(
+  params: Params,
+  { handles, halfMsgId }: { readonly handles: readonly string[]; readonly halfMsgId: string },
+): Params {
+  const { receiptHandle, startConsumeTime, msgId } = params
   return {
     ...params,
+    ...(msgId !== undefined && { msgId: halfMsgId }),
     ...(typeof receiptHandle === "string" && { receiptHandle: handles[0] ?? "" }),
     ...(typeof receiptHandle === "object" && { receiptHandle: [handles[0] ?? "", "7"] }),
     ...(startConsumeTime !== undefined && { startConsumeTime: Math.floor(Date.now() / 1000) - 60 }),

@@ -8,6 +8,7 @@ import { EntryBuilder, EntryReader } from "../../src/codec/command-codec.ts"
 import type { QueueId } from "../../src/core/queue/command.ts"
 import { defaultMachineLimits } from "../../src/core/queue/machine-limits.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
+import type { HalfQuery } from "../../src/core/queue/machine-state.ts"
 import { QueueMachine, emptyOutcome } from "../../src/core/queue/queue-machine.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "../../src/node/message-views.ts"
 import type { QueueSample } from "../../src/node/metrics.ts"
@@ -26,6 +27,7 @@ import { RedriveService, type RedriveAccess } from "../../src/node/redrive-servi
 import { SearchService, type SearchAccess } from "../../src/node/search-service.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
 import { TopicService, type TopicAccess } from "../../src/node/topic-service.ts"
+import { TransactionService } from "../../src/node/transaction-service.ts"
 
 type Call<K extends UseCaseName> = {
   readonly context: RequestContext
@@ -52,8 +54,11 @@ export interface LocalBrokerState {
 
 export class LocalBroker implements BrokerService {
   readonly state: LocalBrokerState = { leader: "127.0.0.1:7070", notReady: undefined, givenBackCount: 0 }
-  readonly #machine = new QueueMachine({ ...defaultMachineLimits, queueNameReuseMs: 10_000 })
-  readonly #view = { setId: SET_ID, machine: this.#machine }
+  readonly setId = SET_ID
+  /** As of a replica. */
+  halvesQueried: ((queries: readonly HalfQuery[]) => void) | undefined
+  readonly machine = new QueueMachine({ ...defaultMachineLimits, queueNameReuseMs: 10_000 })
+  readonly #view = { setId: SET_ID, machine: this.machine }
   readonly #builder = new EntryBuilder()
   readonly #reader = new EntryReader()
   readonly #outcome = emptyOutcome()
@@ -87,9 +92,9 @@ export class LocalBroker implements BrokerService {
 
   /** For /metrics. */
   *samples(): Iterable<QueueSample> {
-    for (const { queueId } of this.#machine.listQueues({ searchWord: "", offset: 0, limit: 1_000 }).queues) {
+    for (const { queueId } of this.machine.listQueues({ searchWord: "", offset: 0, limit: 1_000 }).queues) {
       const { attributes, ...status } = this.#status(queueId)
-      const { bytes = 0, totals } = this.#machine.queueStatus(queueId) ?? {}
+      const { bytes = 0, totals } = this.machine.queueStatus(queueId) ?? {}
       const facts = { bytes, expiredCount: totals?.expired ?? 0, deadLetteredCount: totals?.deadLettered ?? 0 }
       yield { ...status, ...facts, deadLetterQueueName: attributes.deadLetterPolicy?.deadLetterQueue ?? "" }
     }
@@ -139,13 +144,13 @@ export class LocalBroker implements BrokerService {
       this.#withQueue(queueName, call, (queueId) => call.done({ ok: true, value: this.#status(queueId) }))
     },
     listQueues: (request, call) => {
-      call.done({ ok: true, value: this.#page(this.#machine.listQueues(request)) })
+      call.done({ ok: true, value: this.#page(this.machine.listQueues(request)) })
     },
     listDeadLetterSources: (request, call) => {
       this.#withQueue(request.queueName, call, () =>
         call.done({
           ok: true,
-          value: this.#page(this.#machine.listDeadLetterSources(request.queueName, request) ?? NO_QUEUES),
+          value: this.#page(this.machine.listDeadLetterSources(request.queueName, request) ?? NO_QUEUES),
         }),
       )
     },
@@ -181,7 +186,7 @@ export class LocalBroker implements BrokerService {
     },
     peekMessages: ({ queueName, maxCount, fromSequence }, call) => {
       this.#withQueue(queueName, call, (queueId) => {
-        const facts = this.#machine.peek({ queueId, fromSequence, maxCount })
+        const facts = this.machine.peek({ queueId, fromSequence, maxCount })
         const messages = []
         for (let i = 0; i < (facts?.count ?? 0); i++) {
           if (facts !== undefined)
@@ -191,6 +196,7 @@ export class LocalBroker implements BrokerService {
       })
     },
     ...this.#serviceUseCases(),
+    ...this.#transactionUseCases(),
     clusterStatus: (_request, call) => {
       call.done({ ok: true, value: this.#clusterStatus() })
     },
@@ -205,12 +211,32 @@ export class LocalBroker implements BrokerService {
       access,
       metrics: { messagesPublished: () => undefined },
       sendRefusal: () => undefined,
+      pushTransport: {},
     })
-    const handlers = {
+    return this.#adapted({
       ...topics.handlers,
       ...new RedriveService(access).handlers,
       ...new SearchService(access).handlers,
-    }
+    })
+  }
+
+  #transactionUseCases(): Pick<UseCaseTable, keyof TransactionService["handlers"]> {
+    const { handlers } = new TransactionService({
+      access: this.#setAccess(),
+      metrics: { messagesSent: () => undefined },
+      sendRefusal: () => undefined,
+      readRecords: (positions, done) => {
+        done(
+          undefined,
+          Array.from({ length: positions.count }, (_, i) => this.#record(positions, i)),
+        )
+      },
+    })
+    return this.#adapted(handlers)
+  }
+
+  /** The node's own handlers as this broker's. */
+  #adapted<H extends object>(handlers: H): Pick<UseCaseTable, keyof H & UseCaseName> {
     const adapted = Object.entries(handlers).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
@@ -224,7 +250,7 @@ export class LocalBroker implements BrokerService {
       }
       return [name, run]
     })
-    return Object.fromEntries(adapted) as Pick<UseCaseTable, ServiceUseCase>
+    return Object.fromEntries(adapted) as Pick<UseCaseTable, keyof H & UseCaseName>
   }
 
   #setAccess(): TopicAccess & RedriveAccess & SearchAccess {
@@ -238,7 +264,7 @@ export class LocalBroker implements BrokerService {
     }
     return {
       setId: SET_ID,
-      machine: this.#machine,
+      machine: this.machine,
       get nowMs() {
         return nowMs()
       },
@@ -272,7 +298,7 @@ export class LocalBroker implements BrokerService {
   // ---------------------------------------------------------------------------------------- receiving
 
   #receive(queueId: QueueId, request: RequestOf<"receiveMessages">, call: Call<"receiveMessages">): void {
-    const own = this.#machine.queueStatus(queueId)?.attributes.pollingWaitMs ?? 0
+    const own = this.machine.queueStatus(queueId)?.attributes.pollingWaitMs ?? 0
     if (this.#tryReceive(queueId, request, call)) return
     const waitMs = request.pollingWaitMs ?? own
     const polls = this.#waiting.get(queueId) ?? new Set()
@@ -322,7 +348,9 @@ export class LocalBroker implements BrokerService {
   }
 
   #wake(): void {
-    for (const queueId of this.#machine.takeWakened()) {
+    const queried = this.machine.takeQueried()
+    if (queried.length > 0) this.halvesQueried?.(queried)
+    for (const queueId of this.machine.takeWakened()) {
       for (const retry of [...(this.#waiting.get(queueId) ?? [])]) retry()
     }
   }
@@ -335,9 +363,9 @@ export class LocalBroker implements BrokerService {
     const data = this.#builder.finish(Date.now() + this.#aheadMs)
     const index = ++this.#index
     this.#entries.set(index, data)
-    this.#machine.beginEntry(index, this.#reader.open(data).stampMs)
+    this.machine.beginEntry(index, this.#reader.open(data).stampMs)
     const command = this.#reader.next()
-    if (command !== undefined) this.#machine.apply(command, this.#outcome)
+    if (command !== undefined) this.machine.apply(command, this.#outcome)
     return this.#outcome
   }
 
@@ -357,7 +385,7 @@ export class LocalBroker implements BrokerService {
   }
 
   #expire(): void {
-    const dueAtMs = this.#machine.nextDeadlineMs()
+    const dueAtMs = this.machine.nextDeadlineMs()
     if (dueAtMs === undefined || dueAtMs > Date.now() + this.#aheadMs) return
     this.#apply((builder) => {
       builder.addAdmin({ kind: "expire" })
@@ -379,7 +407,7 @@ export class LocalBroker implements BrokerService {
 
   #withQueue<K extends UseCaseName>(queueName: string, call: Call<K>, run: (queueId: QueueId) => void): void {
     this.#expire()
-    const queueId = this.#machine.findQueue(queueName)
+    const queueId = this.machine.findQueue(queueName)
     if (queueId === undefined) call.done({ ok: false, error: "queueNotFound", args: [] })
     else run(queueId)
   }
@@ -391,9 +419,9 @@ export class LocalBroker implements BrokerService {
   }
 
   #status(queueId: QueueId): QueueStatus {
-    const status = this.#machine.queueStatus(queueId)
+    const status = this.machine.queueStatus(queueId)
     if (status === undefined) throw new Error("a queue vanished")
-    const queueName = this.#machine.queueName(queueId) ?? ""
+    const queueName = this.machine.queueName(queueId) ?? ""
     const oldestUnconsumedAtMs = status.oldestUnconsumedAtMs ?? 0
     return { ...status, queueId: this.#idText(queueId), queueName, oldestUnconsumedAtMs }
   }

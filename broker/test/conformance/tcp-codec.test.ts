@@ -28,7 +28,7 @@ test("a request is read as it was sent, 64-bit numbers to the last bit", () => {
           message(
             [1, seqno],
             [2, 1026n],
-            [200, message([1, "orders"], [2, body], [3, 7n], [5, 5_000n])],
+            [200, message([1, "orders"], [2, body], [3, 7n], [5, 5_000n], [6, 1n])],
             [207, message([1, "orders"], ...handles.map((each) => [2, each] as const))],
           ),
         )
@@ -36,7 +36,12 @@ test("a request is read as it was sent, 64-bit numbers to the last bit", () => {
         expect(wideText(request.seqno)).toBe(String(seqno))
         expect(request.cmd).toBe(1026)
         expect(request.tcpBatchDeleteMsg?.receiptHandle?.map(wideText) ?? []).toEqual(handles.map(String))
-        expect(request.tcpSendMsg).toEqual({ queueName: "orders", msgBody: Buffer.from(body), delaySeconds: 7 })
+        expect(request.tcpSendMsg).toEqual({
+          queueName: "orders",
+          msgBody: Buffer.from(body),
+          delaySeconds: 7,
+          firstQueryInterval: 5_000,
+        })
       },
     ),
   )

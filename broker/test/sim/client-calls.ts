@@ -7,7 +7,7 @@
 import type { Random } from "../../src/core/random.ts"
 import type { Reply, RequestContext, RequestOf, UseCaseName, ValueOf } from "../../src/node/service-types.ts"
 import type { NodeId } from "../../src/ports.ts"
-import { REGISTER_QUEUE } from "./queue-oracle.ts"
+import { REGISTER_QUEUE } from "./queue-books.ts"
 import type { SimCluster } from "./sim-cluster.ts"
 import { exponential, Violation } from "./world.ts"
 
@@ -34,6 +34,13 @@ interface OpenCall {
   readonly what: string
   readonly givenUpAtMs: number
   readonly connectionLost: () => void
+}
+
+/** Of the queue that an answer can call missing. */
+function queueNameOf({ name, request }: { readonly name: UseCaseName; readonly request: unknown }): string {
+  if (name !== "subscribe") return (request as { readonly queueName: string }).queueName
+  const { endpoint } = request as RequestOf<"subscribe">
+  return endpoint.kind === "queue" ? endpoint.queueName : ""
 }
 
 export class ClientCalls {
@@ -146,11 +153,12 @@ export class ClientCalls {
     spec: CallSpec<K>,
     answer: { readonly reply: Reply<ValueOf<K>>; readonly askedMs: number; readonly isTaken: boolean },
   ): void {
-    const { oracle } = this.#cluster
+    const { answers } = this.#cluster.oracle
     const { reply, askedMs } = answer
-    const request = spec.request as { readonly queueName: string }
+    const request = spec.request as { readonly queueName: string; readonly topicName: string }
     if (!reply.ok) {
-      if (reply.error === "queueNotFound") oracle.queueMissing(request.queueName, askedMs)
+      if (reply.error === "queueNotFound") answers.queueMissing(queueNameOf(spec), askedMs)
+      if (reply.error === "topicNotFound") answers.topicMissing(request.topicName, askedMs)
       if (reply.error === "internal") this.#cluster.world.fail(new Violation("no internal errors", spec.name))
       return
     }
@@ -158,26 +166,36 @@ export class ClientCalls {
       case "sendMessages": {
         const sent = spec.request as RequestOf<"sendMessages">
         const { msgIds } = reply.value as ValueOf<"sendMessages">
-        oracle.sendAcknowledged(
+        answers.sendAcknowledged(
           sent.queueName,
           sent.messages.map((message) => message.body),
           msgIds,
         )
         return
       }
+      case "publishMessages": {
+        const { messages } = spec.request as RequestOf<"publishMessages">
+        const { msgIds } = reply.value as ValueOf<"publishMessages">
+        answers.sendAcknowledged(
+          request.topicName,
+          messages.map((message) => message.body),
+          msgIds,
+        )
+        return
+      }
       case "receiveMessages":
         if (answer.isTaken)
-          oracle.delivered(spec.client, request.queueName, (reply.value as ValueOf<"receiveMessages">).messages)
+          answers.delivered(spec.client, request.queueName, (reply.value as ValueOf<"receiveMessages">).messages)
         return
       case "deleteMessages":
-        oracle.deleteAcknowledged(
+        answers.deleteAcknowledged(
           (spec.request as RequestOf<"deleteMessages">).handles,
           (reply.value as ValueOf<"deleteMessages">).failed,
         )
         return
       case "getQueueAttributes":
         if (request.queueName === REGISTER_QUEUE) {
-          oracle.registerRead((reply.value as ValueOf<"getQueueAttributes">).attributes.pollingWaitMs, askedMs)
+          answers.registerRead((reply.value as ValueOf<"getQueueAttributes">).attributes.pollingWaitMs, askedMs)
         }
         return
       case "changeVisibility":
@@ -191,19 +209,20 @@ export class ClientCalls {
       case "rewindQueue":
       case "setQueueAttributes":
       case "unbindDeadLetterQueue":
-        return
-      // The workload has no topics yet (docs/plans/0003-all-of-cmq.md).
       case "createTopic":
       case "deleteTopic":
       case "getSubscriptionAttributes":
       case "getTopicAttributes":
       case "listSubscriptions":
       case "listTopics":
-      case "publishMessages":
       case "setSubscriptionAttributes":
       case "setTopicAttributes":
       case "subscribe":
       case "unsubscribe":
+      // The workload makes no half messages yet.
+      case "prepareMessages":
+      case "confirmMessages":
+      case "listQueriedHalves":
         return
     }
   }

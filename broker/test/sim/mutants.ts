@@ -10,7 +10,7 @@ import type { MachineMutant } from "../../src/core/queue/machine-mutant.ts"
 import { QueueMachine } from "../../src/core/queue/queue-machine.ts"
 import type { Command } from "../../src/core/queue/command.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
-import type { Clock, LogEvents, LogStore } from "../../src/ports.ts"
+import type { Clock, LogEvents, LogStore, PushResult, PushTransport } from "../../src/ports.ts"
 import type { LogMutation } from "../../src/adapters/log/log-options.ts"
 import { openMutantLog } from "../../src/adapters/log/mutant-log.ts"
 import { createMutantRaft } from "../paper/kit/mutant-raft.ts"
@@ -33,7 +33,7 @@ interface Focus extends SwarmOverride {
   readonly maxSeeds?: number
 }
 
-const BUSY = { producers: 3, consumers: 3, admins: 1, thinkMs: 200, batch: 0.3 } as const
+const BUSY = { producers: 3, consumers: 3, admins: 1, thinkMs: 200, batch: 0.3, topics: false } as const
 const SHORT = { safetyMs: 60_000, idleMs: 0, nodeCount: 3, faultEveryMs: 4000 } as const
 
 function faults(...classes: readonly FaultClass[]): ReadonlySet<FaultClass> {
@@ -58,6 +58,12 @@ function machineMutant(name: MachineMutant, focus: Focus): Mutant {
   return mutant(name, () => ({ machine: name }), focus)
 }
 
+/** Topics and little else. */
+const TOPICS = {
+  faults: faults("kills"),
+  safetyMs: 30_000,
+  workload: { producers: 1, consumers: 1, admins: 0, thinkMs: 2000, batch: 0, topics: true },
+} as const
 const CRASHES = { faults: faults("kills", "powerCuts", "killAll") }
 const CUTS = { faults: faults("network", "partitions"), network: LOSSY }
 
@@ -96,6 +102,11 @@ export const MUTANTS: readonly Mutant[] = [
   machineMutant("rewindDropsFront", { faults: faults() }),
   machineMutant("deliveryNumberReused", { faults: faults() }),
   machineMutant("deduplicationMissingInSnapshot", { faults: faults("kills"), workload: { ...BUSY, withClientId: 1 } }),
+
+  // --- topics and pushes (the other mutants of the machine's topics: topic-oracle.test.ts, machine-mutant.test.ts)
+  machineMutant("backlogMissingInSnapshot", TOPICS),
+  mutant("failedPushIsDelivered", () => pushResults((result) => (result === "failed" ? "delivered" : result)), TOPICS),
+  mutant("noRoomIsFailure", () => pushResults((result) => (result === "busy" ? "failed" : result)), TOPICS),
 
   // --- the log
   logMutant("ackBeforeSync", { faults: faults("kills", "powerCuts"), maxSeeds: 20 }),
@@ -159,6 +170,18 @@ function bound(log: LogStore): LogStore {
     space: log.space.bind(log),
     close: log.close.bind(log),
   }
+}
+
+/** A transport that says something else of what became of a push. */
+function pushResults(told: (result: PushResult) => PushResult): Mutation {
+  const wrap = (inner: PushTransport): PushTransport => ({
+    push: (push, done) => {
+      inner.push(push, (result) => {
+        done(told(result))
+      })
+    },
+  })
+  return { wrapParts: (parts) => ({ ...parts, pushTransport: wrap(parts.pushTransport) }) }
 }
 
 /** A machine that looks at the clock of its own node when it meets such a command. */

@@ -5,84 +5,40 @@
  *
  * The oracle applies the committed entries to a machine of its own, which never crashed and never read a checkpoint, and
  * holds every outcome against one small automaton per message that knows nothing of chunks, slots tables or heaps. What
- * clients were told is then held against what really happened. Times are log time, so the checks are exact.
+ * clients were told is then held against what really happened (`answer-oracle.ts`). Times are log time, so the checks are exact.
  */
-import { Buffer } from "node:buffer"
-import { decodeMessageId } from "@opencmq/proto"
-import type { Command, QueueAttributes, QueueId } from "../../src/core/queue/command.ts"
+import type { Command, QueueId } from "../../src/core/queue/command.ts"
 import type { MachineLimits } from "../../src/core/queue/machine-limits.ts"
 import type { Outcome } from "../../src/core/queue/outcome.ts"
 import type { MachineMutant } from "../../src/core/queue/machine-mutant.ts"
 import { emptyOutcome, QueueMachine } from "../../src/core/queue/queue-machine.ts"
 import { EntryReader } from "../../src/codec/command-codec.ts"
-import { readBody, readClientMessageId } from "../../src/codec/message-record.ts"
-import type { DeliveredMessage, Handle } from "../../src/node/service-types.ts"
+import { readClientMessageId } from "../../src/codec/message-record.ts"
 import type { Entry, LogIndex } from "../../src/ports.ts"
+import { AnswerOracle } from "./answer-oracle.ts"
+import { DEAD_QUEUE, deliveryKey, describeDelivery, messageKey, QueueBooks } from "./queue-books.ts"
+import type { Delivery, MessageLife, QueueLife } from "./queue-books.ts"
+import { QueueLives } from "./queue-lives.ts"
+import { RepeatedSends } from "./repeated-sends.ts"
+import type { PublishedMessage } from "./subscription-model.ts"
+import { TopicOracle } from "./topic-oracle.ts"
 import { Violation } from "./world.ts"
 import type { World } from "./world.ts"
 
-interface Lease {
-  readonly delivery: Delivery
-  untilMs: number
-}
-
-interface Delivery {
-  readonly message: MessageLife
-  readonly queueId: QueueId
-  readonly slot: number
-  readonly number: number
-  readonly atMs: number
-  readonly nextVisibleAtMs: number
-  readonly count: number
-  /** Who was told of it. One delivery has at most one taker. */
-  taker: string | undefined
-  isDeleted: boolean
-  wasRefused: boolean
-}
-
-interface MessageLife {
-  readonly entryIndex: LogIndex
-  readonly ordinal: number
-  readonly record: Uint8Array
-  readonly clientId: string
-  /** When its client id began to be remembered. */
-  readonly sentAtMs: number
-  queueId: QueueId
-  enqueuedAtMs: number
-  availableAtMs: number
-  place: "live" | "deleted" | "dropped"
-  /** A rewind may have brought it back. */
-  isRewindable: boolean
-  lease: Lease | undefined
-  count: number
-  lastNumber: number
-}
-
-interface QueueLife {
-  readonly queueId: QueueId
-  readonly name: string
-  readonly createdWorldMs: number
-  deletedWorldMs: number
-  attributes: QueueAttributes
-  /** Retention was changed, or messages may have left it unseen: only some rules can be held against it. */
-  isVague: boolean
-  readonly live: Set<MessageLife>
-}
-
 export class QueueOracle {
   readonly machine: QueueMachine
+  readonly answers: AnswerOracle
+  readonly topics: TopicOracle
   readonly #world: World
-  readonly #deduplicationWindowMs: number
+  readonly #books = new QueueBooks()
   readonly #reader = new EntryReader()
   readonly #outcome: Outcome = emptyOutcome()
-  readonly #messages = new Map<number, MessageLife>()
   /** By entry and offset, as deliveries name them. */
   readonly #byRecord = new Map<number, MessageLife>()
-  readonly #deliveries = new Map<string, Delivery>()
-  readonly #queues = new Map<QueueId, QueueLife>()
-  readonly #byName = new Map<string, QueueLife[]>()
-  readonly #byClientId = new Map<string, MessageLife>()
-  readonly #registerValues: { readonly value: number; readonly worldMs: number }[] = []
+  /** Published messages, by queue, entry and offset. */
+  readonly #copies = new Map<string, MessageLife>()
+  readonly #lives: QueueLives
+  readonly #repeatedSends: RepeatedSends
   #index: LogIndex = 0
   #hash: { readonly index: LogIndex; readonly value: number } | undefined
   #commandCount = 0
@@ -90,8 +46,18 @@ export class QueueOracle {
   /** @param mutant a known bug that the oracle's machine shares with the nodes', so that only the automata can notice. */
   constructor(world: World, limits: MachineLimits, mutant?: MachineMutant) {
     this.#world = world
+    this.answers = new AnswerOracle(world, this.#books)
     this.machine = new QueueMachine(limits, mutant)
-    this.#deduplicationWindowMs = limits.deduplicationWindowMs
+    this.#lives = new QueueLives(world, this.#books, this.machine)
+    this.#repeatedSends = new RepeatedSends(world, limits.deduplicationWindowMs)
+    this.topics = new TopicOracle({
+      world,
+      machine: this.machine,
+      books: this.#books,
+      repeatedSends: this.#repeatedSends,
+      waitingMax: limits.waitingPerSubscription,
+      handOver: (queueName, message) => this.#handOver(queueName, message),
+    })
   }
 
   get commandCount(): number {
@@ -99,11 +65,11 @@ export class QueueOracle {
   }
 
   get sentCount(): number {
-    return this.#messages.size
+    return this.#books.messages.size
   }
 
   get deliveryCount(): number {
-    return this.#deliveries.size
+    return this.#books.deliveries.size
   }
 
   /** Of the oracle's machine, after the entry applied last. */
@@ -123,14 +89,20 @@ export class QueueOracle {
       this.machine.beginEntry(entry.index, stampMs)
       if (this.machine.nowMs < beforeMs)
         this.#fail("log time never falls", `${String(beforeMs)} to ${String(this.machine.nowMs)}`)
+      this.topics.timePassed()
       for (let command = this.#reader.next(); command !== undefined; command = this.#reader.next()) {
         this.#commandCount++
         this.machine.apply(command, this.#outcome)
         this.#check(entry, command)
       }
-      if (this.#index % 16 === 0) for (const queue of this.#queues.values()) this.#checkCounts(queue)
+      if (this.#index % 16 === 0) this.#checkAll()
       this.machine.takeWakened()
     }
+  }
+
+  #checkAll(): void {
+    for (const queue of this.#books.queues.values()) this.#checkCounts(queue)
+    this.topics.compareAll()
   }
 
   #checkStamp(stampMs: number): void {
@@ -163,7 +135,7 @@ export class QueueOracle {
       case "clearQueue":
       case "rewindQueue":
       case "unbindDeadLetterQueue":
-        if (outcome.refusal === undefined) this.#queueCommand(command)
+        if (outcome.refusal === undefined) this.#lives.apply(command, outcome)
         return
       case "createTopic":
       case "deleteTopic":
@@ -173,74 +145,85 @@ export class QueueOracle {
       case "setTopicAttributes":
       case "subscribe":
       case "unsubscribe":
-        this.#fail("commands that the workload knows", command.kind)
+        this.topics.apply(entry, command, outcome)
+        return
+      // The workload makes no half messages yet.
+      case "prepareMessages":
+      case "confirmMessages":
+        return
     }
   }
 
   #sent(entry: Entry, command: Extract<Command, { kind: "sendMessages" }>): void {
-    const { sent } = this.#outcome
     for (let i = 0; i < command.count; i++) {
       const offset = command.recordOffsets[i] ?? 0
       const record = entry.data.subarray(offset, offset + (command.recordLengths[i] ?? 0))
       const clientId = readClientMessageId(record)
-      const original = clientId === "" ? undefined : this.#byClientId.get(`${String(command.queueId)}/${clientId}`)
-      const nowMs = this.machine.nowMs
-      const isKnown = original !== undefined && nowMs < original.sentAtMs + this.#deduplicationWindowMs
-      if (sent.duplicates[i] === true) {
-        this.#world.marks.hit("queue: repeated send stored once")
-        if (original?.entryIndex !== sent.entryIndexes[i] || original?.ordinal !== sent.ordinals[i]) {
-          this.#fail("a repeated send names the first", `client id ${clientId}`)
-        }
-        continue
-      }
-      if (isKnown) this.#fail("a repeated send is stored once", `client id ${clientId} of entry ${String(entry.index)}`)
-      this.#store(entry, {
-        queueId: command.queueId,
-        ordinal: command.ordinals[i] ?? 0,
-        offset,
-        record,
-        clientId,
-        delayMs: command.delaysMs[i] ?? 0,
-      })
+      const place = { entryIndex: entry.index, ordinal: command.ordinals[i] ?? 0 }
+      const { queueId } = command
+      const sent = { ...place, targetId: queueId, clientId, nowMs: this.machine.nowMs }
+      if (this.#repeatedSends.isRepeat(this.#outcome.sent, i, sent)) continue
+      const delayMs = command.delaysMs[i] ?? 0
+      if (delayMs > 0) this.#world.marks.hit("queue: delayed send")
+      const message = this.#store({ ...place, record, clientId, queueId, delayMs, publishedNumber: 0 })
+      this.#books.messages.set(messageKey(place.entryIndex, place.ordinal), message)
+      this.#byRecord.set(recordKey(entry.index, offset), message)
     }
   }
 
   #store(
-    entry: Entry,
-    sent: { queueId: QueueId; ordinal: number; offset: number; record: Uint8Array; clientId: string; delayMs: number },
-  ): void {
+    sent: Pick<MessageLife, "entryIndex" | "ordinal" | "record" | "clientId" | "queueId" | "publishedNumber"> & {
+      readonly delayMs: number
+    },
+  ): MessageLife {
+    const { delayMs, ...what } = sent
     const nowMs = this.machine.nowMs
     const message: MessageLife = {
-      entryIndex: entry.index,
-      ordinal: sent.ordinal,
-      record: sent.record,
-      clientId: sent.clientId,
-      sentAtMs: nowMs,
-      queueId: sent.queueId,
+      ...what,
       enqueuedAtMs: nowMs,
-      availableAtMs: nowMs + sent.delayMs,
+      availableAtMs: nowMs + delayMs,
       place: "live",
       isRewindable: false,
       lease: undefined,
       count: 0,
       lastNumber: 0,
     }
-    if (sent.delayMs > 0) this.#world.marks.hit("queue: delayed send")
-    this.#messages.set(messageKey(entry.index, sent.ordinal), message)
-    this.#byRecord.set(entry.index * 0x40_0000 + sent.offset, message)
-    if (sent.clientId !== "") this.#byClientId.set(`${String(sent.queueId)}/${sent.clientId}`, message)
-    this.#queues.get(sent.queueId)?.live.add(message)
+    this.#books.queues.get(sent.queueId)?.live.add(message)
+    return message
+  }
+
+  /** A published message becomes one of the queue, if the queue is there and has room. */
+  #handOver(queueName: string, { entryIndex, ordinal, offset, record }: PublishedMessage): boolean {
+    const queue = this.#books.find(queueName)
+    if (queue === undefined || !this.#hasRoom(queue)) return false
+    const { queueId } = queue
+    const publishedNumber = ++queue.publishedCount
+    const clientId = readClientMessageId(record)
+    const message = this.#store({ entryIndex, ordinal, record, clientId, queueId, delayMs: 0, publishedNumber })
+    this.#copies.set(copyKey(queueId, entryIndex, offset), message)
+    return true
+  }
+
+  #hasRoom({ live, attributes }: QueueLife): boolean {
+    const { maxMsgHeapCount, msgRetentionMs } = attributes
+    if (live.size < maxMsgHeapCount) return true
+    let count = 0
+    for (const { enqueuedAtMs } of live) if (enqueuedAtMs + msgRetentionMs > this.machine.nowMs) count++
+    return count < maxMsgHeapCount
   }
 
   #received(queueId: QueueId, askedVisibilityMs: number): void {
     const outcome = this.#outcome
-    const queue = this.#queues.get(queueId)
+    const queue = this.#books.queues.get(queueId)
     if (outcome.refusal === "noMessage" && queue !== undefined) this.#checkNothingVisible(queue)
     if (outcome.refusal !== undefined || queue === undefined) return
     const nowMs = this.machine.nowMs
     const { received } = outcome
     for (let i = 0; i < received.count; i++) {
-      const message = this.#byRecord.get((received.entryIndexes[i] ?? 0) * 0x40_0000 + (received.offsets[i] ?? 0))
+      const entryIndex = received.entryIndexes[i] ?? 0
+      const offset = received.offsets[i] ?? 0
+      const message =
+        this.#byRecord.get(recordKey(entryIndex, offset)) ?? this.#copies.get(copyKey(queueId, entryIndex, offset))
       if (message === undefined) {
         this.#fail("only what was sent is received", `entry ${String(received.entryIndexes[i])}`)
         return
@@ -271,8 +254,16 @@ export class QueueOracle {
       const visibilityMs = askedVisibilityMs === -1 ? queue.attributes.visibilityTimeoutMs : askedVisibilityMs
       const nextVisibleAtMs = nowMs + visibilityMs
       if (received.nextVisibleAtMs[i] !== nextVisibleAtMs) this.#fail("the visibility timeout is what was asked", what)
+      if (message.count === 0) this.#checkOrder(queue, message, what)
       this.#lease(message, { queueId, slot: received.slots[i] ?? 0, number, nextVisibleAtMs })
     }
+  }
+
+  /** Published messages are received in the order in which they came; one that was received before may come at any time. */
+  #checkOrder(queue: QueueLife, message: MessageLife, what: string): void {
+    if (message.publishedNumber === 0) return
+    if (message.publishedNumber < queue.newestTaken) this.#fail("published messages keep their order", what)
+    queue.newestTaken = message.publishedNumber
   }
 
   #lease(message: MessageLife, to: { queueId: QueueId; slot: number; number: number; nextVisibleAtMs: number }): void {
@@ -288,14 +279,14 @@ export class QueueOracle {
       wasRefused: false,
     }
     const id = deliveryKey(to.slot, to.number)
-    if (this.#deliveries.has(id)) this.#fail("a receipt handle is given once", id)
-    this.#deliveries.set(id, delivery)
+    if (this.#books.deliveries.has(id)) this.#fail("a receipt handle is given once", id)
+    this.#books.deliveries.set(id, delivery)
     message.lease = { delivery, untilMs: to.nextVisibleAtMs }
   }
 
   #deadLettered(message: MessageLife, seen: { i: number; queue: QueueLife; what: string }): void {
     const provenance = this.#outcome.received.provenances[seen.i]
-    const source = this.#queues.get(message.queueId)
+    const source = this.#books.queues.get(message.queueId)
     if (provenance?.sourceQueueId !== message.queueId || source === undefined) {
       this.#fail("a message stays in its queue", seen.what)
       return
@@ -330,7 +321,7 @@ export class QueueOracle {
     message.lease = undefined
     message.count = 0
     message.availableAtMs = 0
-    this.#queues.get(message.queueId)?.live.add(message)
+    this.#books.queues.get(message.queueId)?.live.add(message)
   }
 
   #checkNothingVisible(queue: QueueLife): void {
@@ -351,7 +342,7 @@ export class QueueOracle {
   #deleted(command: Extract<Command, { kind: "deleteMessages" }>): void {
     const nowMs = this.machine.nowMs
     for (let i = 0; i < command.count; i++) {
-      const delivery = this.#deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
+      const delivery = this.#books.deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
       const isNewest = delivery !== undefined && this.#isHeld(delivery, command.queueId, nowMs)
       if (this.#outcome.failed[i] === true) {
         this.#world.marks.hit("queue: delete with a stale handle refused")
@@ -370,14 +361,14 @@ export class QueueOracle {
       delivery.message.place = "deleted"
       delivery.message.isRewindable = false
       delivery.message.lease = undefined
-      this.#queues.get(delivery.queueId)?.live.delete(delivery.message)
+      this.#books.queues.get(delivery.queueId)?.live.delete(delivery.message)
     }
   }
 
   #visibilityChanged(command: Extract<Command, { kind: "changeVisibility" }>): void {
     const nowMs = this.machine.nowMs
     for (let i = 0; i < command.count; i++) {
-      const delivery = this.#deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
+      const delivery = this.#books.deliveries.get(deliveryKey(command.slots[i] ?? 0, command.deliveryNumbers[i] ?? 0))
       const isNewest = delivery !== undefined && this.#isHeld(delivery, command.queueId, nowMs)
       if (this.#outcome.failed[i] === true) {
         if (isNewest && !this.#isVague(delivery))
@@ -406,92 +397,9 @@ export class QueueOracle {
 
   /** Retention may have taken the message while it was hidden. */
   #isVague(delivery: Delivery): boolean {
-    const queue = this.#queues.get(delivery.queueId)
+    const queue = this.#books.queues.get(delivery.queueId)
     if (queue === undefined || queue.isVague) return true
     return this.machine.nowMs >= delivery.message.enqueuedAtMs + queue.attributes.msgRetentionMs
-  }
-
-  // ------------------------------------------------------------------------------------------ queues
-
-  #queueCommand(
-    command: Extract<
-      Command,
-      {
-        kind:
-          "createQueue" | "setQueueAttributes" | "deleteQueue" | "clearQueue" | "rewindQueue" | "unbindDeadLetterQueue"
-      }
-    >,
-  ): void {
-    const { queueId, count } = this.#outcome
-    this.#world.marks.hit(`queue: ${command.kind}`)
-    if (command.kind === "createQueue") {
-      this.#createQueue(queueId, command.queueName)
-      return
-    }
-    const queue = this.#queues.get(queueId)
-    if (queue === undefined) return
-    switch (command.kind) {
-      case "setQueueAttributes":
-        if (command.change.msgRetentionMs !== undefined || command.change.rewindMs !== undefined) queue.isVague = true
-        if (queue.name === REGISTER_QUEUE) {
-          this.#registerValues.push({ value: command.change.pollingWaitMs ?? 0, worldMs: this.#world.nowMs })
-        }
-        queue.attributes = this.machine.queueStatus(queueId)?.attributes ?? queue.attributes
-        return
-      case "deleteQueue":
-        queue.deletedWorldMs = this.#world.nowMs
-        for (const message of queue.live) message.place = "dropped"
-        queue.live.clear()
-        return
-      case "clearQueue":
-        for (const message of queue.live) message.place = "dropped"
-        for (const message of this.#messages.values()) if (message.queueId === queueId) message.isRewindable = false
-        queue.live.clear()
-        return
-      case "rewindQueue":
-        this.#rewound(queue, command.startConsumeAtMs, count)
-        return
-      case "unbindDeadLetterQueue":
-        for (const other of this.#queues.values()) {
-          other.attributes = this.machine.queueStatus(other.queueId)?.attributes ?? other.attributes
-        }
-        return
-    }
-  }
-
-  #createQueue(queueId: QueueId, name: string): void {
-    const attributes = this.machine.queueStatus(queueId)?.attributes
-    if (attributes === undefined) {
-      this.#fail("a created queue exists", name)
-      return
-    }
-    if (this.#queues.has(queueId)) this.#fail("queue ids are never used twice", name)
-    const queue: QueueLife = {
-      queueId,
-      name,
-      createdWorldMs: this.#world.nowMs,
-      deletedWorldMs: Number.POSITIVE_INFINITY,
-      attributes,
-      isVague: false,
-      live: new Set(),
-    }
-    this.#queues.set(queueId, queue)
-    const earlier = this.#byName.get(name) ?? []
-    if (earlier.some((each) => each.deletedWorldMs === Number.POSITIVE_INFINITY)) this.#fail("one queue a name", name)
-    this.#byName.set(name, [...earlier, queue])
-  }
-
-  #rewound(queue: QueueLife, startAtMs: number, count: number): void {
-    let candidates = 0
-    for (const message of this.#messages.values()) {
-      if (message.queueId !== queue.queueId || message.place !== "deleted" || message.enqueuedAtMs < startAtMs) continue
-      candidates++
-      message.isRewindable = true
-    }
-    if (count > candidates)
-      this.#fail("a rewind brings back only what was deleted", `${String(count)} of ${String(candidates)}`)
-    if (count > 0) this.#world.marks.hit("queue: rewind brought messages back")
-    queue.isVague = true
   }
 
   /** Σ(visible + delayed + in flight) = sent − deleted − expired − moved. */
@@ -506,7 +414,7 @@ export class QueueOracle {
       if (message.enqueuedAtMs + queue.attributes.msgRetentionMs > nowMs) live++
       else queue.live.delete(message)
     }
-    for (const other of this.#queues.values()) {
+    for (const other of this.#books.queues.values()) {
       if (other.attributes.deadLetterPolicy?.deadLetterQueue === queue.name) isMovedInto = true
     }
     const counted = status.activeCount + status.inactiveCount + status.delayedCount
@@ -515,84 +423,11 @@ export class QueueOracle {
     }
   }
 
-  // ------------------------------------------------------------------------------------------ what clients were told
-
-  sendAcknowledged(queueName: string, bodies: readonly Uint8Array[], msgIds: readonly string[]): void {
-    if (msgIds.length !== bodies.length) this.#fail("an acknowledgement names every message", queueName)
-    for (const [i, body] of bodies.entries()) {
-      const id = decodeMessageId(msgIds[i] ?? "")
-      const message = id === undefined ? undefined : this.#messages.get(messageKey(id.entryIndex, id.ordinal))
-      if (message === undefined) {
-        this.#fail("what is acknowledged is committed", `send to ${queueName}, message id ${String(msgIds[i])}`)
-      } else if (Buffer.compare(readBody(message.record), body) !== 0) {
-        this.#fail(
-          "what is acknowledged is what was sent",
-          `message ${String(message.entryIndex)}/${String(message.ordinal)}`,
-        )
-      }
-    }
-  }
-
-  delivered(client: string, queueName: string, messages: readonly DeliveredMessage[]): void {
-    for (const told of messages) {
-      const delivery = this.#deliveries.get(deliveryKey(told.deliveryHandle.slot, told.deliveryHandle.deliveryNumber))
-      const id = decodeMessageId(told.msgId)
-      const what = `message ${told.msgId} delivery ${String(told.deliveryHandle.deliveryNumber)} to ${client} from ${queueName}`
-      if (delivery === undefined) {
-        this.#fail("only committed deliveries are told", what)
-        continue
-      }
-      const { message } = delivery
-      if (id?.entryIndex !== message.entryIndex || id.ordinal !== message.ordinal)
-        this.#fail("a delivery names its message", what)
-      if (delivery.taker !== undefined) this.#fail("a delivery has one taker", `${what}; told ${delivery.taker} before`)
-      delivery.taker = client
-      if (told.dequeueCount !== delivery.count) this.#fail("the told receive count is right", what)
-      if (told.nextVisibleAtMs !== delivery.nextVisibleAtMs) this.#fail("the told visibility is right", what)
-      if (Buffer.compare(told.body, readBody(message.record)) !== 0) this.#fail("the body is what was sent", what)
-      if (told.clientMessageId !== message.clientId) this.#fail("the client id is what was sent", what)
-    }
-  }
-
-  deleteAcknowledged(handles: readonly Handle[], failed: readonly boolean[]): void {
-    for (const [i, each] of handles.entries()) {
-      const delivery = this.#deliveries.get(deliveryKey(each.slot, each.deliveryNumber))
-      if (delivery === undefined) continue
-      if (failed[i] === false && !delivery.isDeleted)
-        this.#fail("an acknowledged delete is committed", describeDelivery(delivery))
-      if (failed[i] === true && !delivery.wasRefused)
-        this.#fail("a refused delete was refused", describeDelivery(delivery))
-    }
-  }
-
-  /** A client was told that there is no such queue: some moment of its waiting must have been so. */
-  queueMissing(queueName: string, askedWorldMs: number): void {
-    const lives = this.#byName.get(queueName) ?? []
-    const existedAllTheTime = lives.some(
-      (queue) => queue.createdWorldMs < askedWorldMs && queue.deletedWorldMs === Number.POSITIVE_INFINITY,
-    )
-    if (existedAllTheTime) this.#fail("reads are linearizable", `${queueName} was called missing`)
-  }
-
-  /** The register queue's value as read: what was last committed when the read began, or something committed since. */
-  registerRead(value: number, askedWorldMs: number): void {
-    this.#world.marks.hit("read: register read")
-    const values = this.#registerValues
-    const position = values.findLastIndex((each) => each.worldMs < askedWorldMs)
-    const isKnown = position < 0 && value === 0
-    if (isKnown || values.slice(Math.max(0, position)).some((each) => each.value === value)) return
-    const last = String(values[position]?.value ?? 0)
-    this.#fail(
-      "reads are linearizable",
-      `register shows ${String(value)}, but ${last} was committed before the read began`,
-    )
-  }
-
   // ------------------------------------------------------------------------------------------ the end
 
   /** Names of the queues that exist. */
   queueNames(): string[] {
-    return [...this.#queues.values()]
+    return [...this.#books.queues.values()]
       .filter((queue) => queue.deletedWorldMs === Number.POSITIVE_INFINITY)
       .map((queue) => queue.name)
   }
@@ -600,7 +435,7 @@ export class QueueOracle {
   /** Everything was drained: whatever is still alive in the books was lost. */
   checkDrained(): void {
     const nowMs = this.machine.nowMs
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#books.queues.values()) {
       const status = this.machine.queueStatus(queue.queueId)
       if (status === undefined) continue
       const left = status.activeCount + status.inactiveCount + status.delayedCount
@@ -621,20 +456,10 @@ export class QueueOracle {
   }
 }
 
-/** Its pollingWaitMs is a register: one writer counts it up, readers must never see it fall behind. */
-export const REGISTER_QUEUE = "register"
-/** Where dead letters go. */
-export const DEAD_QUEUE = "dead"
-
-function messageKey(entryIndex: LogIndex, ordinal: number): number {
-  return entryIndex * 65_536 + ordinal
+function recordKey(entryIndex: LogIndex, offset: number): number {
+  return entryIndex * 0x40_0000 + offset
 }
 
-function deliveryKey(slot: number, number: number): string {
-  return `${String(slot)}/${String(number)}`
-}
-
-function describeDelivery(delivery: Delivery): string {
-  const { message } = delivery
-  return `message ${String(message.entryIndex)}/${String(message.ordinal)} delivery ${String(delivery.number)}`
+function copyKey(queueId: QueueId, entryIndex: LogIndex, offset: number): string {
+  return `${String(queueId)}/${String(entryIndex)}/${String(offset)}`
 }

@@ -6,15 +6,18 @@
  *   idle     less load, so that timeouts and retention end by themselves
  *   liveness faults off for a random majority: it must elect, serve and agree, within stated times
  *   whole    everybody comes back and agrees
+ *   topics   fresh messages reach who can take them, whatever waits is pushed; then everybody unsubscribes
  *   drain    every message is received and deleted; the books must come out even
  */
+import { Buffer } from "node:buffer"
 import { ClientCalls } from "./client-calls.ts"
 import { Nemesis } from "./nemesis.ts"
-import { REGISTER_QUEUE } from "./queue-oracle.ts"
+import { REGISTER_QUEUE } from "./queue-books.ts"
 import { SimCluster } from "./sim-cluster.ts"
 import type { Mutation, SimNode } from "./sim-cluster.ts"
 import { drawSwarm } from "./swarm.ts"
 import type { Swarm, SwarmOverride } from "./swarm.ts"
+import { TopicWorkload } from "./topic-workload.ts"
 import { Workload } from "./workload.ts"
 import { chance, shuffled, Violation, World } from "./world.ts"
 
@@ -56,6 +59,8 @@ const RUNAWAY_MS = 12_000
 const FOUND_MS = 30_000
 /** Longest delay, visibility and retention of the workload, and some time to work it off. */
 const DRAIN_MS = 20 * 60_000
+/** For a slow address to take all that can wait for it. */
+const SETTLE_MS = 2 * 60_000
 
 export function runSeed(options: SeedOptions): SeedResult {
   const world = new World(options.seed)
@@ -99,6 +104,7 @@ class SeedRun {
   readonly #cluster: SimCluster
   readonly #world: World
   readonly #workload: Workload
+  readonly #topics: TopicWorkload | undefined
   readonly #random
 
   constructor(cluster: SimCluster) {
@@ -107,6 +113,7 @@ class SeedRun {
     this.calls = new ClientCalls(cluster)
     this.nemesis = new Nemesis(cluster)
     this.#workload = new Workload(cluster, this.calls)
+    this.#topics = cluster.swarm.workload.topics ? new TopicWorkload(cluster, this.calls) : undefined
     this.#random = cluster.world.fork("phases")
   }
 
@@ -137,13 +144,16 @@ class SeedRun {
     const { swarm } = this.#cluster
     this.nemesis.begin()
     this.#workload.begin()
+    this.#topics?.begin()
     this.#world.runUntil(this.#world.nowMs + swarm.safetyMs)
     if (swarm.idleMs > 0) {
       this.#begin("idle")
       this.#workload.setIntensity(0.05)
+      this.#topics?.setIntensity(0.05)
       this.#world.runUntil(this.#world.nowMs + swarm.idleMs)
     }
     this.#workload.end()
+    this.#topics?.end()
   }
 
   /** Returns the nodes outside the core. */
@@ -249,7 +259,36 @@ class SeedRun {
     if (this.#world.violation !== undefined) throw this.#world.violation
   }
 
+  /** Whatever can be delivered is; what cannot waits, as the books say. A dead address has held up nobody. */
+  #endTopics(topics: TopicWorkload): void {
+    this.#begin("topics")
+    const { receivers, oracle } = this.#cluster
+    const taken = new Set<string>()
+    let fresh: string | undefined
+    receivers.onTaken = (receiver, push) => {
+      if (receiver === "prompt") taken.add(Buffer.from(push.body).toString())
+    }
+    topics.publishFresh((body) => {
+      fresh = body
+    })
+    const isHere = (): boolean => fresh !== undefined && taken.has(fresh)
+    this.#demand(isHere, { withinMs: SERVE_MS, rule: "an address that is well gets fresh messages at once" })
+    const isSettled = (): boolean =>
+      oracle.topics.subscriptions().every(({ model: { endpoint, isPausing, waiting } }) => {
+        const isIdle = endpoint.kind === "queue" || isPausing || waiting.length === 0
+        return isIdle || endpoint.url === receivers.urlOf("dead")
+      })
+    this.#demand(isSettled, { withinMs: SETTLE_MS, rule: "what waits for an address that is well is pushed" })
+    oracle.topics.checkWaiting()
+    let isEnded = false
+    topics.unsubscribeAll(() => {
+      isEnded = true
+    })
+    this.#demand(() => isEnded, { withinMs: SETTLE_MS, rule: "subscriptions can be taken away" })
+  }
+
   #drain(): void {
+    if (this.#topics !== undefined) this.#endTopics(this.#topics)
     this.#begin("drain")
     const drain = new Drain(this.#cluster, this.calls)
     drain.begin()

@@ -18,6 +18,7 @@ import { openSegmentedLog } from "../../src/adapters/log/segmented-log.ts"
 import type { OpenedLog } from "../../src/adapters/log/segmented-log.ts"
 import type { SegmentedLogSetup } from "../../src/adapters/log/log-options.ts"
 import type { Done, Logger, LogEvents, LogRecovery, LogStore, NodeId, PeerEvents } from "../../src/ports.ts"
+import { PushReceivers } from "./push-receivers.ts"
 import { QueueOracle } from "./queue-oracle.ts"
 import { RaftChecker } from "./raft-checker.ts"
 import { SimCheckpoint } from "./sim-checkpoint.ts"
@@ -84,6 +85,7 @@ export class SimCluster {
   readonly nodes: readonly SimNode[]
   readonly raft: RaftChecker
   readonly oracle: QueueOracle
+  readonly receivers: PushReceivers
   /** Called when a process has ended, for the clients that wait for it. */
   onEnd: ((nodeId: NodeId) => void) | undefined
   readonly #mutation: Mutation
@@ -99,7 +101,8 @@ export class SimCluster {
     this.network.isRaft = (frame) => frame[0] === RAFT_FRAME
     const voters = Array.from({ length: swarm.nodeCount }, (_, i) => i + 1)
     this.nodes = voters.map((nodeId) => new SimNode(world, nodeId))
-    this.oracle = new QueueOracle(world, machineLimits(this.#options(1)), mutation.machine)
+    this.oracle = new QueueOracle(world, narrowed(machineLimits(this.#options(1))), mutation.machine)
+    this.receivers = new PushReceivers(world, this.oracle.topics)
     this.raft = new RaftChecker(world, {
       voters,
       committed: (entry) => {
@@ -210,6 +213,12 @@ export class SimCluster {
     if (replica !== undefined && node.process.state !== "down") this.raft.observe(replica.raft)
   }
 
+  /** Whether the node has applied everything that anybody knows to be committed. Brings the books up to date. */
+  #isCurrent(node: SimNode): boolean {
+    this.observe(node)
+    return node.broker?.replica.appliedIndex === this.raft.committedIndex
+  }
+
   #options(nodeId: NodeId): NodeOptions {
     const { swarm } = this
     return {
@@ -249,15 +258,13 @@ export class SimCluster {
         this.#openLog({ node, incarnation, timers }, events, done)
       },
       checkpoint: node.checkpoint.port(incarnation),
-      pushTransport: NO_PUSHES,
+      pushTransport: this.receivers.transport(incarnation, () => this.#isCurrent(node)),
       connect: (events) => this.network.attach(incarnation, this.#watchedPeers(events)),
       fatal: (error) => {
         this.#endedByItself(node, incarnation, error)
       },
       createRaft: (raftOptions) => createRaft({ ...raftOptions, ...this.swarm.raft }),
-      ...(this.#mutation.machine === undefined
-        ? {}
-        : { createMachine: (limits: MachineLimits) => new QueueMachine(limits, this.#mutation.machine) }),
+      createMachine: (limits) => new QueueMachine(narrowed(limits), this.#mutation.machine),
     }
     startBrokerNode(this.#mutation.wrapParts?.(parts) ?? parts, (error, broker) => {
       if (!isCurrent()) return
@@ -392,15 +399,16 @@ export class SimCluster {
   }
 }
 
+/** So few messages wait for a subscription that some get lost. */
+const WAITING_MAX = 40
+
+function narrowed(limits: MachineLimits): MachineLimits {
+  return { ...limits, waitingPerSubscription: WAITING_MAX }
+}
+
 /** First byte of a frame with Raft messages (codec/peer-codec.ts). */
 const RAFT_FRAME = 1
 
-/** Nobody subscribes with an address here yet. */
-const NO_PUSHES = {
-  push: () => {
-    throw new Error("the workload has no addresses")
-  },
-}
 const CELL = { add: () => undefined, set: () => undefined, observe: () => undefined }
 const NO_METRICS: Metrics = {
   counter: () => CELL,
@@ -409,4 +417,5 @@ const NO_METRICS: Metrics = {
   clear: () => undefined,
   onScrape: () => undefined,
   setQueues: () => undefined,
+  setSubscriptions: () => undefined,
 }

@@ -27,6 +27,9 @@ export const FAULT_CLASSES = [
 ] as const
 export type FaultClass = (typeof FAULT_CLASSES)[number]
 
+/** Of the seeds: topics are dear, and what they share with queues is shown by every seed. */
+const TOPICS_SHARE = 0.12
+
 export interface Swarm {
   readonly nodeCount: number
   readonly faults: ReadonlySet<FaultClass>
@@ -69,6 +72,8 @@ export interface WorkloadSettings {
   readonly longPoll: number
   /** Share of batches among sends and receives. */
   readonly batch: number
+  /** Topics, subscriptions and pushes beside the queues. */
+  readonly topics: boolean
 }
 
 /** What a caller fixes instead of drawing it (tests of one fault, mutants). */
@@ -81,7 +86,8 @@ export function drawSwarm(world: World, override: SwarmOverride = {}): Swarm {
   const random = world.fork("swarm")
   const faults = override.faults ?? drawFaults(random)
   const drawn = drawSizes(random)
-  const workload = drawWorkload(random)
+  // A stream of its own: seeds without topics are what they were before there were any.
+  const workload = { ...drawWorkload(random), topics: chance(world.fork("topics"), TOPICS_SHARE) }
   const network = faults.has("network")
     ? drawNetwork(random)
     : { ...QUIET_NETWORK, meanDelayMs: between(random, 0.2, 5) }
@@ -125,7 +131,7 @@ function drawRaftLimits(random: Random): Swarm["raft"] {
   }
 }
 
-function drawWorkload(random: Random): WorkloadSettings {
+function drawWorkload(random: Random): Omit<WorkloadSettings, "topics"> {
   return {
     producers: 1 + random.nextInt(4),
     consumers: 1 + random.nextInt(4),

@@ -3,10 +3,19 @@
  * ranges of `LIMITS` and the refusals of the error table, as `readParameters` makes them for the HTTP face. Each method
  * gives a value that can be used, so that reading goes straight through; `refusal` is looked at once, at the end.
  */
-import { LIMITS, checkAttributes, decodeReceiptHandle, isQueueName, isWithin } from "@opencmq/proto"
+import {
+  LIMITS,
+  checkAttributes,
+  checkKey,
+  checkTags,
+  decodeReceiptHandle,
+  isQueueName,
+  isWithin,
+} from "@opencmq/proto"
 import type { ErrorName, LimitRow, Refused } from "@opencmq/proto"
-import type { Handle, MessageAttribute, OutgoingMessage } from "../../node/service-types.ts"
+import type { Handle, MessageAttribute, OutgoingMessage, PublishedMessage } from "../../node/service-types.ts"
 import type { Refusal } from "./refusal.ts"
+import type { WirePublishedMessage } from "./wire-topic-types.ts"
 import type { WireMessageAttribute, WireOutgoingMessage } from "./wire-types.ts"
 
 /** A value of the request, and the name under which a refusal speaks of it. */
@@ -27,14 +36,31 @@ export class FieldReader {
     this.refusal ??= { error, args: [field], field, ...(detail !== undefined && { detail }) }
   }
 
+  /** What a rule said of this field; undefined = nothing against it. */
+  check(field: string, refused: Refused | undefined): void {
+    if (refused !== undefined) this.refuseAs(refused, field)
+  }
+
   /** A refusal that somebody else made, about this field. */
   refuseAs(refused: Refused, field: string): void {
     this.refusal ??= { error: refused.error, args: refused.args, field }
   }
 
   queueName(field: string, value: string): string {
+    return this.name(field, value, "queueNameInvalid")
+  }
+
+  topicName(value: string): string {
+    return this.name("topic_name", value, "topicNameInvalid")
+  }
+
+  subscriptionName(value: string): string {
+    return this.name("subscription_name", value, "subscriptionNameInvalid")
+  }
+
+  private name(field: string, value: string, invalid: ErrorName): string {
     if (value === "") this.refuse("parameterMissing", field)
-    else if (!isQueueName(value)) this.refuse("queueNameInvalid", field)
+    else if (!isQueueName(value)) this.refuse(invalid, field)
     return value
   }
 
@@ -58,17 +84,39 @@ export class FieldReader {
 
   /** 1 to `countMax` messages of a send. */
   messages(list: readonly WireOutgoingMessage[], countMax: number): readonly OutgoingMessage[] {
+    return this.batch(list, countMax, (wire, index) => this.message(wire, index))
+  }
+
+  /** The messages of a publish. */
+  publishedMessages(list: readonly WirePublishedMessage[]): readonly PublishedMessage[] {
+    return this.batch(list, LIMITS.batchCount.max, (wire, index) => this.published(wire, index))
+  }
+
+  private batch<Wire extends { readonly body: Uint8Array }, Message>(
+    list: readonly Wire[],
+    countMax: number,
+    read: (wire: Wire, index: number) => Message,
+  ): readonly Message[] {
     if (list.length === 0) this.refuse("parameterMissing", "messages")
     if (list.length > countMax) this.refuse("parameterBatchSize", "messages")
     let bodiesBytes = 0
-    const messages: OutgoingMessage[] = []
+    const messages: Message[] = []
     for (let index = 0; index < list.length && this.refusal === undefined; index++) {
-      const wire = list[index] as WireOutgoingMessage
+      const wire = list[index] as Wire
       bodiesBytes += wire.body.length
-      messages.push(this.message(wire, index))
+      messages.push(read(wire, index))
     }
     if (bodiesBytes > LIMITS.batchBodyBytes.max) this.refuse("batchTooLarge", "messages")
     return messages
+  }
+
+  private published(wire: WirePublishedMessage, index: number): PublishedMessage {
+    const { body, clientMessageId, attributes } = this.message({ ...wire, delayMs: 0 }, index)
+    const { tags, routingKey } = wire
+    const field = `messages[${String(index)}]`
+    this.check(`${field}.tags`, checkTags(`${field}.tags`, tags, "tooManyMessageTags"))
+    if (routingKey !== "") this.check(`${field}.routing_key`, checkKey(`${field}.routing_key`, routingKey))
+    return { body, clientMessageId, attributes, tags, routingKey }
   }
 
   private message(wire: WireOutgoingMessage, index: number): OutgoingMessage {
@@ -92,8 +140,7 @@ export class FieldReader {
       if (binary === undefined) this.refuse("parameterMissing", `${field}.value`)
       return { name, type: "binary", value: binary ?? new Uint8Array(0) }
     })
-    const refused = checkAttributes(attributes)
-    if (refused !== undefined) this.refuseAs(refused, field)
+    this.check(field, checkAttributes(attributes))
     return attributes
   }
 

@@ -81,7 +81,7 @@ export async function startGrpcServer(parts: GrpcServerParts): Promise<GrpcServe
     "grpc.keepalive_timeout_ms": options.keepAliveTimeoutMs,
   })
   for (const each of api.services) server.addService(each.definition, face.implementationOf(each))
-  new ReflectionService(api.packageDefinition).addToServer(server)
+  new ReflectionService(api.reflectedFiles).addToServer(server)
   const health = new HealthImplementation()
   health.addToServer(server)
   const look = (): void => {

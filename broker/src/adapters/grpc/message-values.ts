@@ -18,9 +18,9 @@ import type { WireAttributes, WireFailure, WireMessageAttribute } from "./wire-t
 /** `opencmq.v1.Queue`. */
 export function queueValue(status: QueueStatus): object {
   const { queueName, queueId, createdAtMs, modifiedAtMs, oldestUnconsumedAtMs } = status
-  const { activeCount, inactiveCount, delayedCount, rewindableCount } = status
+  const { activeCount, inactiveCount, delayedCount, halfCount, rewindableCount } = status
   const times = { createdAtMs, modifiedAtMs, oldestUnconsumedAtMs }
-  const counts = { activeCount, inactiveCount, delayedCount, rewindableCount }
+  const counts = { activeCount, inactiveCount, delayedCount, halfCount, rewindableCount }
   return { queueName, queueId, attributes: attributesValue(status), ...times, ...counts }
 }
 
@@ -33,6 +33,11 @@ function attributesValue({ attributes }: QueueStatus): WireAttributes {
       ? { deadLetterQueue, maxReceiveCount: policy.maxReceiveCount }
       : { deadLetterQueue, maxTimeToLiveMs: policy.maxTimeToLiveMs }
   return { ...rest, deadLetterPolicy }
+}
+
+/** `messages` of `SendResponse` and of `PublishResponse`. */
+export function sentValue({ msgIds, duplicates }: ValueOf<"sendMessages">): object {
+  return { messages: msgIds.map((msgId, index) => ({ msgId, isDuplicate: duplicates[index] === true })) }
 }
 
 /** `opencmq.v1.ReceivedMessage`. */
@@ -52,6 +57,7 @@ const STATE_NUMBER: Readonly<Record<PeekedMessage["state"], number>> = {
   inactive: 2,
   delayed: 3,
   rewindable: 4,
+  half: 5,
 }
 
 function sharedValue(message: Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle">): object {

@@ -3,12 +3,14 @@
  *
  * One entry a method; the face refuses to start when one of the `.proto` is missing here. Ranges are rows of LIMITS.
  */
-import { LIMITS, checkTogether, parseInteger } from "@opencmq/proto"
-import type { ErrorName, LimitRow } from "@opencmq/proto"
+import { LIMITS, checkTogether } from "@opencmq/proto"
+import type { ErrorName } from "@opencmq/proto"
 import type { DeadLetterPolicy, QueueAttributes, RedriveOrder } from "../../core/queue/command.ts"
 import type { QueuePage, RequestOf } from "../../node/service-types.ts"
 import { readHandles } from "./field-reader.ts"
 import type { FieldReader } from "./field-reader.ts"
+import { countOrDefault, pageFacts, readListPage } from "./list-page.ts"
+import type { ListPage } from "./list-page.ts"
 import {
   clusterValue,
   deliveredValue,
@@ -16,8 +18,11 @@ import {
   peekedValue,
   queueValue,
   redriveValue,
+  sentValue,
   traceValue,
 } from "./message-values.ts"
+import type { MethodRow } from "./method-row.ts"
+import { TOPIC_METHODS } from "./topic-methods.ts"
 import type { UnaryCall } from "./unary-call.ts"
 import type {
   WireAttributes,
@@ -37,9 +42,6 @@ import type {
   WireVisibilityRequest,
 } from "./wire-types.ts"
 
-/** Carries out one method. The request was decoded by this method's codec, so it is of the entry's type. */
-export type MethodRow = (call: UnaryCall, request: never) => void
-
 /** So long before the client's deadline a long poll ends, in milliseconds: its answer must still reach the client. */
 const HOMEWARD_MS = 100
 
@@ -56,8 +58,8 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
     call.execute("getQueueAttributes", { queueName }, queueValue)
   },
   ListQueues: (call, request: WireListRequest) => {
-    const page = pageOf(call.fields, request)
-    call.execute("listQueues", page, (value) => pageValue(value, page))
+    const page = readListPage(call.fields, request)
+    call.execute("listQueues", page, (value) => queuePageValue(value, page))
   },
   UpdateQueue: (call, request: WireQueueRequest) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)
@@ -98,17 +100,15 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
   },
   ListDeadLetterSourceQueues: (call, request: WireSourcesRequest) => {
     const queueName = call.fields.queueName("dead_letter_queue_name", request.deadLetterQueueName)
-    const page = pageOf(call.fields, request)
-    call.execute("listDeadLetterSources", { queueName, ...page }, (value) => pageValue(value, page))
+    const page = readListPage(call.fields, request)
+    call.execute("listDeadLetterSources", { queueName, ...page }, (value) => queuePageValue(value, page))
   },
 
   // --- MessageService -----------------------------------------------------------------------------------
   Send: (call, request: WireSendRequest) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)
     const messages = call.fields.messages(request.messages, LIMITS.batchCount.max)
-    call.execute("sendMessages", { queueName, messages }, ({ msgIds, duplicates }) => ({
-      messages: msgIds.map((msgId, index) => ({ msgId, isDuplicate: duplicates[index] === true })),
-    }))
+    call.execute("sendMessages", { queueName, messages }, sentValue)
   },
   Receive: (call, request: WireReceiveRequest) => {
     call.execute("receiveMessages", receiveRequest(call, request), (value) => ({
@@ -161,6 +161,9 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
     if (msgId === "") call.fields.refuse("parameterMissing", "msg_id")
     call.execute("traceMessage", { msgId }, traceValue)
   },
+
+  // --- TopicService -------------------------------------------------------------------------------------
+  ...TOPIC_METHODS,
 
   // --- ClusterService -----------------------------------------------------------------------------------
   GetClusterStatus: (call) => {
@@ -284,17 +287,6 @@ function policyOf(fields: FieldReader, policy: WirePolicy | null | undefined): D
   return undefined
 }
 
-function pageOf(fields: FieldReader, request: WireListRequest): RequestOf<"listQueues"> {
-  const { nameContains, pageToken } = request
-  if (nameContains.length > LIMITS.searchWordLength.max) fields.refuse("parameterOutOfRange", "name_contains")
-  const limit = countOrDefault(fields, { field: "page_size", value: request.pageSize }, LIMITS.listLimitCount)
-  // A token is the number of rows that were shown: what is created or deleted meanwhile may move a row across.
-  const offset = pageToken === "" ? LIMITS.listOffset.default : parseInteger(pageToken)
-  if (offset === undefined) fields.refuse("parameterTypeError", "page_token")
-  else fields.count({ field: "page_token", value: offset }, LIMITS.listOffset)
-  return { searchWord: nameContains, offset: offset ?? 0, limit }
-}
-
 function redriveOrder(fields: FieldReader, request: WireRedriveRequest): RedriveOrder {
   const { targetQueueName, sourceQueueName, enqueuedFromMs, enqueuedUntilMs, messagesPerSecond } = request
   if (targetQueueName !== "") fields.queueName("target_queue_name", targetQueueName)
@@ -311,15 +303,8 @@ function redriveOrder(fields: FieldReader, request: WireRedriveRequest): Redrive
   }
 }
 
-/** 0 = the limit's own default, or 1. */
-function countOrDefault(fields: FieldReader, given: Parameters<FieldReader["count"]>[0], limit: LimitRow): number {
-  return given.value === 0 ? (limit.default ?? 1) : fields.count(given, limit)
-}
-
-function pageValue({ totalCount, queues }: QueuePage, page: RequestOf<"listQueues">): object {
-  const next = page.offset + queues.length
-  const isMore = queues.length > 0 && next < totalCount
-  return { queues, totalCount, ...(isMore && { nextPageToken: String(next) }) }
+function queuePageValue({ totalCount, queues }: QueuePage, page: ListPage): object {
+  return { queues, ...pageFacts(page, totalCount, queues.length) }
 }
 
 // --- Messages ---------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js"
 import { load } from "@grpc/proto-loader"
 import type { PackageDefinition } from "@grpc/proto-loader"
 import { PROTO_FILES, PROTO_ROOT } from "@opencmq/proto"
+import { loadReflectedFiles } from "./reflected-files.ts"
 
 /** Names of the services, in the order of the documents. */
 export const SERVICE_NAMES = [
   "opencmq.v1.QueueService",
   "opencmq.v1.MessageService",
+  "opencmq.v1.TopicService",
   "opencmq.v1.ClusterService",
 ] as const
 
@@ -37,21 +39,22 @@ export interface ServiceCodec {
 /** All of it. */
 export interface ApiDefinition {
   readonly services: readonly ServiceCodec[]
-  /** As reflection reads it. */
-  readonly packageDefinition: PackageDefinition
+  /** For reflection. */
+  readonly reflectedFiles: PackageDefinition
 }
 
 /** Reads the `.proto` files. Rejects when one is not there or cannot be read. */
 export async function loadApi(): Promise<ApiDefinition> {
+  const includeDirs = [fileURLToPath(PROTO_ROOT)]
   const packageDefinition = await load([...PROTO_FILES], {
-    includeDirs: [fileURLToPath(PROTO_ROOT)],
+    includeDirs,
     longs: Number,
     enums: Number,
     defaults: true,
     oneofs: true,
   })
   const services = SERVICE_NAMES.map((name) => serviceCodec(packageDefinition[name] as ServiceDefinition))
-  return { services, packageDefinition }
+  return { services, reflectedFiles: await loadReflectedFiles(includeDirs) }
 }
 
 function serviceCodec(service: ServiceDefinition): ServiceCodec {

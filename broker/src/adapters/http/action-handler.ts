@@ -23,7 +23,7 @@ import type { HttpExchange, HttpRefusal, HttpReply, HttpRequest } from "./http-m
 /** The paths that CMQ's clients use; both are signed as they are (cmq-api.md §0.1). */
 export const ACTION_PATHS: readonly string[] = ["/v2/index.php", "/"]
 
-/** Where clients reach this node by CMQ's TCP protocol, as QueryQueueRoute tells them. */
+/** Where clients reach this node by CMQ's TCP protocol, as QueryQueueRoute and QueryTopicRoute tell them. */
 export interface TcpRoute {
   /** Undefined = by the name under which the client found this face. */
   readonly host: string | undefined
@@ -122,7 +122,8 @@ export class ActionHandler implements CallHost {
     }
     const { requestTimeoutMs } = this.parts.options
     const hostHeader = request.header("host")
-    this.start({ ...prepared, ...identity, timeoutMs: requestTimeoutMs, startedAtMs, exchange, hostHeader })
+    // Spreads last: a literal that begins with one takes a microsecond for each field behind it.
+    this.start({ timeoutMs: requestTimeoutMs, startedAtMs, exchange, hostHeader, ...prepared, ...identity })
   }
 
   /** The reply to a request that the server turns away unseen. */

@@ -16,10 +16,11 @@ import type {
   ValueOf,
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
-import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
+import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
 import { RECOVERY_TABLE } from "./recovery-table.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
+import { TRANSACTION_TABLE } from "./transaction-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
 
 /** How each action is carried out. */
@@ -120,6 +121,7 @@ export const ACTION_TABLE: ActionTable = {
     call.execute("peekMessages", { queueName, maxCount: numOfMsg, fromSequence: startSeq }, answerPeeked)
   },
   ...RECOVERY_TABLE,
+  ...TRANSACTION_TABLE,
   GetClusterStatus: (call) => {
     call.execute("clusterStatus", {}, answerCluster)
   },
@@ -202,10 +204,6 @@ function answerQueueId({ queueId }: { readonly queueId: string }): Answer {
 
 function answerRewound({ count }: ValueOf<"rewindQueue">): Answer {
   return `,"rewoundMsgNum":${String(count)}`
-}
-
-function answerRoute(_status: ValueOf<"getQueueAttributes">, call: ActionCall<"QueryQueueRoute">): Answer {
-  return `,"addr":[${JSON.stringify(call.tcpAddress)}]`
 }
 
 function answerReceived({ messages }: ValueOf<"receiveMessages">): Answer {

@@ -10,6 +10,11 @@ export function answerNothing(): Answer {
   return ""
 }
 
+/** Where this client reaches what it asked for by TCP: here, as every node serves everything. */
+export function answerRoute(_status: object, call: { readonly tcpAddress: string }): Answer {
+  return `,"addr":[${JSON.stringify(call.tcpAddress)}]`
+}
+
 export function answerSent(value: Sent): Answer {
   return `,${sentJson(value, 0)}`
 }

@@ -8,6 +8,7 @@ import type {
   DeliveredMessage,
   MessageAttribute,
   PeekedMessage,
+  QueriedHalf,
   QueuePage,
   QueueStatus,
 } from "../../node/service-types.ts"
@@ -36,9 +37,19 @@ export function deliveredJson(message: DeliveredMessage): string {
 
 /** One peeked message as an object: no handle, but where it stands. */
 export function peekedJson(message: PeekedMessage): string {
+  return `{${placedJson(message)}}`
+}
+
+/** One half message whose producer is asked, as an object. */
+export function queriedJson(message: QueriedHalf): string {
+  const { queryCount, maxQueryCount } = message
+  return `{${placedJson(message)},"queryCount":${String(queryCount)},"maxQueryCount":${String(maxQueryCount)}}`
+}
+
+function placedJson(message: PeekedMessage): string {
   const due = message.dueAtMs === 0 ? "" : `,"dueTime":${seconds(message.dueAtMs)}`
   const place = `,"sequence":${String(message.sequence)},"state":"${message.state}"${due}`
-  return `{"msgId":"${message.msgId}",${sharedJson(message)}${place}}`
+  return `"msgId":"${message.msgId}",${sharedJson(message)}${place}`
 }
 
 function sharedJson(message: Omit<DeliveredMessage, "receiptHandle" | "deliveryHandle">): string {
@@ -96,7 +107,7 @@ export function queueStatusJson(status: QueueStatus): string {
     `,"createTime":${seconds(status.createdAtMs)},"lastModifyTime":${seconds(status.modifiedAtMs)}` +
     `,"activeMsgNum":${String(status.activeCount)},"inactiveMsgNum":${String(status.inactiveCount)}` +
     `,"delayMsgNum":${String(status.delayedCount)},"rewindMsgNum":${rewindable},"rewindmsgNum":${rewindable}` +
-    `,"minMsgTime":${seconds(status.oldestUnconsumedAtMs)}`
+    `,"minMsgTime":${seconds(status.oldestUnconsumedAtMs)},"halfMsgNum":${String(status.halfCount)}`
   )
 }
 

@@ -1,4 +1,5 @@
 /** The actions of topics and subscriptions on their way to the node; part of `ACTION_TABLE`. */
+import { LIMITS } from "@opencmq/proto"
 import type { ActionParameters } from "@opencmq/proto"
 import type { Endpoint, SubscriptionAttributes } from "../../core/queue/command.ts"
 import type {
@@ -9,7 +10,7 @@ import type {
   ValueOf,
 } from "../../node/service-types.ts"
 import type { ActionCall, Answer } from "./action-call.ts"
-import { answerBatchSent, answerNothing, answerSent } from "./common-answers.ts"
+import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import { seconds } from "./message-json.ts"
 
 type TopicActionName =
@@ -18,6 +19,7 @@ type TopicActionName =
   | "ListTopic"
   | "GetTopicAttributes"
   | "DeleteTopic"
+  | "QueryTopicRoute"
   | "PublishMessage"
   | "BatchPublishMessage"
   | "Subscribe"
@@ -29,7 +31,7 @@ type TopicActionName =
 
 const NO_ATTRIBUTES: readonly MessageAttribute[] = []
 /** Fixed in CMQ's API 2.0. */
-const TOPIC_RETENTION_MS = 86_400_000
+const TOPIC_RETENTION_MS = LIMITS.topicRetentionSeconds.default * 1000
 
 const FILTER_TYPES = { 1: "tags", 2: "bindingKeys" } as const
 const STRATEGIES = { BACKOFF_RETRY: "backoff", EXPONENTIAL_DECAY_RETRY: "exponentialDecay" } as const
@@ -60,19 +62,22 @@ export const TOPIC_TABLE: { readonly [N in TopicActionName]: (call: ActionCall<N
   DeleteTopic: (call) => {
     call.execute("deleteTopic", { topicName: call.values.topicName }, answerNothing)
   },
+  QueryTopicRoute: (call) => {
+    call.execute("getTopicAttributes", { topicName: call.values.topicName }, answerRoute)
+  },
   PublishMessage: (call) => {
-    const { topicName, msgBody, clientMessageId = "" } = call.values
-    const message = { ...labelsOf(call.values), body: msgBody, clientMessageId, attributes: NO_ATTRIBUTES }
+    const { topicName, msgBody, clientMessageId = "", attributes = NO_ATTRIBUTES } = call.values
+    const message = { ...labelsOf(call.values), body: msgBody, clientMessageId, attributes }
     call.execute("publishMessages", { topicName, messages: [message] }, answerSent)
   },
   BatchPublishMessage: (call) => {
-    const { topicName, msgBody, clientMessageId } = call.values
+    const { topicName, msgBody, clientMessageId, attributes } = call.values
     const labels = labelsOf(call.values)
     const messages: PublishedMessage[] = msgBody.map((body, index) => ({
       ...labels,
       body,
       clientMessageId: clientMessageId?.[index] ?? "",
-      attributes: NO_ATTRIBUTES,
+      attributes: attributes?.[index] ?? NO_ATTRIBUTES,
     }))
     call.execute("publishMessages", { topicName, messages }, answerBatchSent)
   },

@@ -125,7 +125,7 @@ export class LogReader {
     const bytes = yield* this.#readBytes(segment, { start, end })
     const entries: Entry[] = []
     for (const place of places) {
-      const entry = bytes === undefined ? undefined : entryAt(bytes, { ...place, start, sequence: segment.sequence })
+      const entry = bytes === undefined ? undefined : entryAt(bytes, { start, sequence: segment.sequence, ...place })
       if (entry === undefined) {
         const slot = index.slotOf(place.index)
         if (slot >= 0 && index.offsetAt(slot) === place.offset) index.markLost(slot)

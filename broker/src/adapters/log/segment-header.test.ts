@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { crc32 } from "../../codec/crc.ts"
 import {
   DATA_START,
   dataEnd,
@@ -44,6 +45,18 @@ describe("segment header", () => {
     block[4096 + 200] = 1
     expect(decodeSegmentHeader(block)).toEqual({ kind: "damaged" })
     expect(block).toHaveLength(DATA_START)
+  })
+})
+
+describe("segment header with a right checksum", () => {
+  test("and a number that cannot be is damaged, not a crash", () => {
+    const { block } = encodeSegmentHeader(HEADER)
+    for (const copy of [block.subarray(0, 512), block.subarray(4096, 4096 + 512)]) {
+      copy.fill(0xff, 24, 32)
+      copy.writeUInt32LE(0, 8)
+      copy.writeUInt32LE(crc32(copy), 8)
+    }
+    expect(decodeSegmentHeader(block)).toEqual({ kind: "damaged" })
   })
 })
 

@@ -5,7 +5,7 @@
  * file is used again, it tells which sectors of an unfinished batch were never written: they still begin with the old
  * word. That is how a torn write and a rotten one are told apart in a recycled file (DESIGN.md, "Torn or rotten").
  */
-import { ByteReader } from "../../codec/byte-reader.ts"
+import { ByteReader, DecodeError } from "../../codec/byte-reader.ts"
 import { ByteWriter } from "../../codec/byte-writer.ts"
 import { crc32 } from "../../codec/crc.ts"
 import { LOG_FORMAT_VERSION, SECTOR_BYTES, roundUp } from "../../codec/log-record.ts"
@@ -120,12 +120,22 @@ function decodeCopy(copy: Buffer): DecodedSegmentHeader {
   const plain = Buffer.from(copy)
   plain.writeUInt32LE(0, 8)
   if (crc32(plain) !== checksum) return { kind: "damaged" }
+  if (copy.readUInt8(4) > LOG_FORMAT_VERSION) return { kind: "newer" }
+  try {
+    return { kind: "valid", header: readFields(copy), checksum }
+  } catch (error) {
+    // The checksum is right and a number is not: whoever wrote it, it says nothing that could be believed.
+    if (error instanceof DecodeError) return { kind: "damaged" }
+    throw error
+  }
+}
+
+function readFields(copy: Buffer): SegmentHeader {
   const reader = new ByteReader(copy)
-  reader.skip(4)
-  if (reader.uint8() > LOG_FORMAT_VERSION) return { kind: "newer" }
+  reader.skip(5)
   const flags = reader.uint8()
   reader.skip(6)
-  const header: SegmentHeader = {
+  return {
     isRewritten: (flags & REWRITTEN_FLAG) !== 0,
     isStaged: (flags & STAGED_FLAG) !== 0,
     isAmbiguous: (flags & AMBIGUOUS_FLAG) !== 0,
@@ -149,7 +159,6 @@ function decodeCopy(copy: Buffer): DecodedSegmentHeader {
     commitIndex: reader.uint64(),
     prevTermRun: reader.uint32(),
   }
-  return { kind: "valid", header, checksum }
 }
 
 /** Bytes at the end of a preallocated file of this size that batches never use. */
@@ -192,8 +201,8 @@ export function encodeFooter(footer: SegmentFooter, fileBytes: number): Buffer {
 
 /** Reads what `encodeFooter` wrote. `source` holds exactly the footer's bytes and is left as it was. */
 export function decodeFooter(source: Buffer, fileBytes: number): DecodedFooter {
-  const samples = new Uint32Array(fileBytes / SECTOR_BYTES)
   if (source.length !== footerBytes(fileBytes)) return { kind: "damaged" }
+  const samples = new Uint32Array(fileBytes / SECTOR_BYTES)
   if (source.readUInt32LE(0) === 0) {
     return source.every((byte) => byte === 0) ? { kind: "virgin", samples } : { kind: "damaged" }
   }

@@ -136,7 +136,9 @@ function batchAt(request: ScanRequest, at: number): BatchHeader | undefined {
   const { ids } = request
   if (header.setId !== ids.setId || header.nodeId !== ids.nodeId || header.clusterHash !== ids.clusterHash)
     return undefined
-  if (header.batchBytes < SECTOR_BYTES || at + header.batchBytes > request.bytes.length) return undefined
+  const { batchBytes, bodyBytes, bitsBytes } = header
+  if (batchBytes < SECTOR_BYTES || at + batchBytes > request.bytes.length) return undefined
+  if (bitsBytes > bodyBytes || BATCH_HEADER_BYTES + bodyBytes > batchBytes) return undefined
   return header
 }
 

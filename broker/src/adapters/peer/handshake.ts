@@ -30,6 +30,8 @@ export const HANDSHAKE_BYTES_MAX = 2_048
 const MAGIC = 0x504d_434f
 const ID_BYTES = 16
 const PROOF_BYTES = 32
+/** Of the text of a refusal. */
+const REFUSAL_BYTES_MAX = 200
 const HELLO = 1
 const WELCOME = 2
 const PROOF = 3
@@ -101,8 +103,18 @@ function guarded(step: () => HandshakeStep): HandshakeStep {
 export function refuse(reason: RefusalReason, text: string): HandshakeStep {
   const writer = begin(REFUSAL)
   writer.shortText(reason)
-  writer.shortText(text.slice(0, 200))
+  writer.shortText(shortened(text))
   return { kind: "refuse", send: joined(writer), reason, text }
+}
+
+/** As much as fits a text of the handshake: the other side's cluster id may be in it, in letters of four bytes. */
+function shortened(text: string): string {
+  const bytes = Buffer.from(text)
+  if (bytes.length <= REFUSAL_BYTES_MAX) return text
+  let end = REFUSAL_BYTES_MAX
+  // Not in the middle of a letter.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return bytes.toString("utf8", 0, end)
 }
 
 /** The side that connected. */

@@ -10,9 +10,10 @@
  */
 import { lookup } from "node:dns/promises"
 import type { Timers } from "../../ports.ts"
-import { judgeAddresses } from "./address-guard.ts"
+import { judgeAddresses, judgeEndpoint } from "./address-guard.ts"
 import { NOTHING_ALLOWED } from "./allow-list.ts"
 import type { AllowList } from "./allow-list.ts"
+import type { Endpoint } from "./endpoint.ts"
 import { HostLookups } from "./host-lookups.ts"
 import type { ResolveHost } from "./host-lookups.ts"
 import { PinnedAgents } from "./pinned-agents.ts"
@@ -84,6 +85,11 @@ export class PushClient {
   /** Connections that wait for their next push. */
   get idleSocketCount(): number {
     return this.#agents.idleSocketCount
+  }
+
+  /** False when it is certain already that nothing will be sent there. */
+  mayTake(endpoint: Endpoint): boolean {
+    return judgeEndpoint(endpoint, this.#options.allowList).kind === "allowed"
   }
 
   /**

@@ -11,7 +11,7 @@ function makeMetrics(queueSeriesMax = 3): ReturnType<typeof makePrometheusMetric
 }
 
 function sampleOf(queueName: string, activeCount: number): QueueSample {
-  const counts = { inactiveCount: 0, delayedCount: 0, rewindableCount: 0, oldestUnconsumedAtMs: 0 }
+  const counts = { inactiveCount: 0, delayedCount: 0, halfCount: 0, rewindableCount: 0, oldestUnconsumedAtMs: 0 }
   const totals = { bytes: 0, expiredCount: 0, deadLetteredCount: 0 }
   return { queueName, deadLetterQueueName: "", activeCount, ...counts, ...totals }
 }
@@ -85,6 +85,16 @@ test("every row of the table has somebody who feeds it", () => {
   expect(unfed).toEqual([])
 })
 
+test("every row of the table is on its page, with its labels", () => {
+  const page = readFileSync(join(root, "../../docs/metrics.md"), "utf8")
+  for (const { name, kind, labels, help } of Object.values(METRICS)) {
+    const labelTexts = labels.map((label) => `\`${label}\``).join(" ")
+    expect(page.replaceAll(/ +/g, " ")).toContain(
+      `| \`${name}\` | ${kind} | ${labelTexts} | ${help} |`.replaceAll(/ +/g, " "),
+    )
+  }
+})
+
 test("a gauge that was cleared shows what was set since", async () => {
   const metrics = makeMetrics()
   metrics.gauge("raftFollowerLag", "2").set(7)
@@ -127,6 +137,30 @@ test("of 10,000 queues the deepest few are shown, a queue that is gone is not", 
   expect(process.cpuUsage(startedAt).user).toBeLessThan(500_000)
   queues = [sampleOf("only", 1)]
   expect(shown(await metrics.render(PAGE))).toEqual(["only"])
+})
+
+test("of single subscriptions those furthest behind are shown, and all when asked for", async () => {
+  const metrics = makeMetrics(3)
+  metrics.setSubscriptions(() =>
+    Array.from({ length: 1_000 }, (_, index) => ({
+      topicName: "news",
+      subscriptionName: `s${String(index)}`,
+      // The last ones wait for most, all others for nothing.
+      waitingCount: Math.max(0, index - 997),
+      deliveredCount: index === 5 ? 9 : 1,
+      droppedCount: 2,
+    })),
+  )
+  const text = await metrics.render(PAGE)
+  expect(text.match(/^opencmq_subscription_backlog_messages\{.*/gm)).toEqual([
+    'opencmq_subscription_backlog_messages{topic="news",subscription="s999"} 2',
+    'opencmq_subscription_backlog_messages{topic="news",subscription="s998"} 1',
+    'opencmq_subscription_backlog_messages{topic="news",subscription="s5"} 0',
+  ])
+  expect(text).toContain('opencmq_subscription_deliveries_total{topic="news",subscription="s5"} 9\n')
+  expect(text).toContain('opencmq_subscription_dropped_total{topic="news",subscription="s5"} 2\n')
+  const all = await metrics.render({ allQueues: true })
+  expect(all.match(/^opencmq_subscription_deliveries_total\{/gm)).toHaveLength(1_000)
 })
 
 test("the age of the oldest message is told in seconds", async () => {

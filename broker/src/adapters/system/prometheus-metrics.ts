@@ -19,7 +19,10 @@ import type {
   Metrics,
   MetricsPage,
   QueueSample,
+  SubscriptionSample,
 } from "../../node/metrics.ts"
+import { SAMPLES_PER_TURN, head, nextTurn } from "./series-text.ts"
+import { subscriptionText } from "./subscription-series.ts"
 
 /** What the metrics are made from. */
 export interface PrometheusOptions {
@@ -52,6 +55,7 @@ class PrometheusMetrics implements Metrics, MetricsPage {
   private readonly families = new Map<MetricName, Family>()
   private readonly samplers: (() => void)[] = []
   private queues: () => Iterable<QueueSample> = () => []
+  private subscriptions: () => Iterable<SubscriptionSample> = () => []
 
   constructor(options: PrometheusOptions) {
     this.options = options
@@ -93,16 +97,21 @@ class PrometheusMetrics implements Metrics, MetricsPage {
     this.queues = source
   }
 
+  setSubscriptions(source: () => Iterable<SubscriptionSample>): void {
+    this.subscriptions = source
+  }
+
   async render({ allQueues }: { readonly allQueues: boolean }): Promise<string> {
     for (const sample of this.samplers) sample()
     const queues: QueueSample[] = []
     for (const queue of this.queues()) {
       queues.push(queue)
-      if (queues.length % QUEUES_PER_TURN === 0) await nextTurn()
+      if (queues.length % SAMPLES_PER_TURN === 0) await nextTurn()
     }
-    if (allQueues) return queueText(queues)
-    const text = await queueText(largest(queues, this.options.queueSeriesMax))
-    return `${await this.registry.metrics()}\n${text}`
+    const shownMax = allQueues ? Number.POSITIVE_INFINITY : this.options.queueSeriesMax
+    const subscriptions = await subscriptionText(this.subscriptions(), shownMax)
+    const texts = [await queueText(largest(queues, shownMax)), subscriptions].join("\n")
+    return allQueues ? texts : `${await this.registry.metrics()}\n${texts}`
   }
 
   private familyOf(name: MetricName): Family {
@@ -222,9 +231,6 @@ class DistributionCell implements Histogram {
 /** A line whose name is not the metric's own. */
 type NamedValue = MetricValue<string> & { readonly metricName: string }
 
-/** Queues looked at or written in one turn of the event loop: heartbeats must go out in between. */
-const QUEUES_PER_TURN = 500
-
 const QUEUE_FAMILIES = {
   facts: "opencmq_queue_info gauge One for each queue; always 1.",
   messages: "opencmq_queue_messages gauge Messages of a queue by state. CMQ: active, inactive, delay, rewind.",
@@ -249,7 +255,7 @@ async function queueText(queues: readonly QueueSample[]): Promise<string> {
     deadLettered: head(QUEUE_FAMILIES.deadLettered),
   }
   for (const [index, sample] of queues.entries()) {
-    if (index % QUEUES_PER_TURN === QUEUES_PER_TURN - 1) await nextTurn()
+    if (index % SAMPLES_PER_TURN === SAMPLES_PER_TURN - 1) await nextTurn()
     const queue = `{queue="${sample.queueName}"`
     const messages = `opencmq_queue_messages${queue},state=`
     const oldest = sample.oldestUnconsumedAtMs
@@ -257,7 +263,8 @@ async function queueText(queues: readonly QueueSample[]): Promise<string> {
     texts.facts += `opencmq_queue_info${queue},dead_letter_queue="${sample.deadLetterQueueName}"} 1\n`
     texts.messages +=
       `${messages}"visible"} ${String(sample.activeCount)}\n${messages}"inflight"} ${String(sample.inactiveCount)}\n` +
-      `${messages}"delayed"} ${String(sample.delayedCount)}\n${messages}"rewindable"} ${String(sample.rewindableCount)}\n`
+      `${messages}"delayed"} ${String(sample.delayedCount)}\n${messages}"rewindable"} ${String(sample.rewindableCount)}\n` +
+      `${messages}"half"} ${String(sample.halfCount)}\n`
     texts.age += `opencmq_queue_oldest_message_age_seconds${queue}} ${String(age)}\n`
     texts.bytes += `opencmq_queue_bytes${queue}} ${String(sample.bytes)}\n`
     texts.expired += `opencmq_messages_expired_total${queue}} ${String(sample.expiredCount)}\n`
@@ -266,23 +273,11 @@ async function queueText(queues: readonly QueueSample[]): Promise<string> {
   return Object.values(texts).join("\n")
 }
 
-/** HELP and TYPE of "name type help". */
-function head(family: string): string {
-  const [name = "", type = "", ...help] = family.split(" ")
-  return `# HELP ${name} ${help.join(" ")}\n# TYPE ${name} ${type}\n`
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
-}
-
 function largest(queues: readonly QueueSample[], count: number): readonly QueueSample[] {
   if (queues.length <= count) return queues
   return queues.toSorted((a, b) => depthOf(b) - depthOf(a) || (a.queueName < b.queueName ? -1 : 1)).slice(0, count)
 }
 
-function depthOf({ activeCount, inactiveCount, delayedCount }: QueueSample): number {
-  return activeCount + inactiveCount + delayedCount
+function depthOf({ activeCount, inactiveCount, delayedCount, halfCount }: QueueSample): number {
+  return activeCount + inactiveCount + delayedCount + halfCount
 }

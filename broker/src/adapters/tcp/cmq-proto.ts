@@ -23,6 +23,7 @@ export interface SendBody {
   readonly msgBody?: Uint8Array
   readonly delaySeconds?: number
   readonly isTransaction?: number
+  readonly firstQueryInterval?: number
 }
 
 export interface BatchSendBody extends Omit<SendBody, "msgBody"> {
@@ -49,6 +50,29 @@ export interface BatchDeleteBody {
   readonly receiptHandle?: readonly WideInteger[]
 }
 
+export interface PublishBody {
+  readonly topicName?: string
+  readonly msgBody?: Uint8Array
+  readonly msgTags?: readonly string[]
+  readonly routingKey?: string
+}
+
+export interface BatchPublishBody extends Omit<PublishBody, "msgBody"> {
+  readonly msgBody?: readonly Uint8Array[]
+}
+
+export interface TransactionItem {
+  readonly msgId?: WideInteger
+  readonly state?: number
+  readonly errCode?: number
+  readonly errMsg?: string
+}
+
+export interface ConfirmBody {
+  readonly queueName?: string
+  readonly item?: readonly TransactionItem[]
+}
+
 /** A request; absent fields were not sent. */
 export interface CmqRequest {
   readonly seqno: WideInteger
@@ -60,6 +84,9 @@ export interface CmqRequest {
   readonly tcpBatchPullMsg?: BatchPullBody
   readonly tcpDeleteMsg?: DeleteBody
   readonly tcpBatchDeleteMsg?: BatchDeleteBody
+  readonly transactionConfirm?: ConfirmBody
+  readonly tcpPublishMsg?: PublishBody
+  readonly tcpBatchPublishMsg?: BatchPublishBody
 }
 
 /** Times in Unix seconds. */
@@ -88,6 +115,14 @@ export interface ReplyBody {
   readonly pullRsp?: PulledMessage
   readonly batchPullRsp?: { readonly msgList: readonly PulledMessage[] }
   readonly delResult?: readonly DeleteFailure[]
+  readonly transactionConfirmReply?: { readonly item: readonly TransactionItem[] }
+}
+
+/** What the server says by itself. */
+export interface CmqQuery {
+  readonly seqno: number
+  readonly cmd: number
+  readonly transactionQuery: { readonly queueName: string; readonly msgId: WideInteger }
 }
 
 export interface CmqReply extends ReplyBody {
@@ -110,6 +145,9 @@ const REQUEST_FIELDS = [
   "tcpBatchPullMsg",
   "tcpDeleteMsg",
   "tcpBatchDeleteMsg",
+  "transactionConfirm",
+  "tcpPublishMsg",
+  "tcpBatchPublishMsg",
 ] as const satisfies readonly (keyof CmqRequest)[]
 
 const { requestType, replyType } = loadTypes()
@@ -177,8 +215,8 @@ function isAnswerable(request: Partial<CmqRequest>): request is CmqRequest {
   return request.seqno !== undefined && request.cmd !== undefined
 }
 
-/** A reply as a frame, in two pieces. */
-export function encodeReply(reply: CmqReply): readonly [header: Uint8Array, payload: Uint8Array] {
+/** A reply, or a question, as a frame in two pieces. */
+export function encodeReply(reply: CmqReply | CmqQuery): readonly [header: Uint8Array, payload: Uint8Array] {
   const payload = replyType.encode(reply).finish()
   return [frameHeader(payload.length), payload]
 }

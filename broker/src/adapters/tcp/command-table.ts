@@ -5,8 +5,20 @@
 import { errorText } from "@opencmq/proto"
 import type { ErrorName, Reading } from "@opencmq/proto"
 import type { DeliveredMessage, RequestOf, UseCaseName, ValueOf } from "../../node/service-types.ts"
-import type { CmqRequest, DeleteFailure, PulledMessage, ReplyBody } from "./cmq-proto.ts"
-import { readBatchDelete, readBatchPull, readBatchSend, readDelete, readPull, readSend } from "./request-reader.ts"
+import type { CmqRequest, DeleteFailure, PulledMessage, ReplyBody, TransactionItem } from "./cmq-proto.ts"
+import {
+  isHalf,
+  readBatchDelete,
+  readBatchPublish,
+  readBatchPull,
+  readBatchSend,
+  readConfirm,
+  readDelete,
+  readHalves,
+  readPublish,
+  readPull,
+  readSend,
+} from "./request-reader.ts"
 import { resultOf } from "./result.ts"
 import type { Refusal } from "./result.ts"
 import type { Command } from "./tcp-call.ts"
@@ -20,13 +32,28 @@ export const TRANSACTION_QUERY = 1042
 
 /** Every command that needs an authenticated connection, by number. */
 export const COMMANDS: ReadonlyMap<number, Command> = new Map([
-  [1021, useCase("SendMessage", "sendMessages", { read: (request) => readSend(request.tcpSendMsg), answer: sent })],
+  [
+    1021,
+    wholeOrHalf(
+      useCase("SendMessage", "sendMessages", { read: (request) => readSend(request.tcpSendMsg), answer: sent }),
+      useCase("SendHalfMessage", "prepareMessages", {
+        read: ({ tcpSendMsg }) => readHalves(tcpSendMsg, readSend(tcpSendMsg)),
+        answer: sent,
+      }),
+    ),
+  ],
   [
     1022,
-    useCase("BatchSendMessage", "sendMessages", {
-      read: (request) => readBatchSend(request.tcpBatchSendMsg),
-      answer: sent,
-    }),
+    wholeOrHalf(
+      useCase("BatchSendMessage", "sendMessages", {
+        read: (request) => readBatchSend(request.tcpBatchSendMsg),
+        answer: sent,
+      }),
+      useCase("BatchSendHalfMessage", "prepareMessages", {
+        read: ({ tcpBatchSendMsg }) => readHalves(tcpBatchSendMsg, readBatchSend(tcpBatchSendMsg)),
+        answer: sent,
+      }),
+    ),
   ],
   [
     1023,
@@ -53,10 +80,27 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map([
       answer: batchDeleted,
     }),
   ],
-  // Topics and transactions are not served yet.
-  [1027, refused("PublishMessage", { error: "actionNotFound", args: ["PublishMessage"] })],
-  [1028, refused("BatchPublishMessage", { error: "actionNotFound", args: ["BatchPublishMessage"] })],
-  [1041, refused("ConfirmTransaction", { error: "transactionNotSupported", args: [] })],
+  [
+    1027,
+    useCase("PublishMessage", "publishMessages", {
+      read: (request) => readPublish(request.tcpPublishMsg),
+      answer: sent,
+    }),
+  ],
+  [
+    1028,
+    useCase("BatchPublishMessage", "publishMessages", {
+      read: (request) => readBatchPublish(request.tcpBatchPublishMsg),
+      answer: sent,
+    }),
+  ],
+  [
+    1041,
+    useCase("ConfirmTransaction", "confirmMessages", {
+      read: (request) => readConfirm(request.transactionConfirm),
+      answer: confirmed,
+    }),
+  ],
 ])
 
 /** What is not in the table. */
@@ -83,6 +127,19 @@ function useCase<K extends UseCaseName>(name: string, caseName: K, { read, answe
   }
 }
 
+/** A send's flag says which. */
+function wholeOrHalf(whole: Command, half: Command): Command {
+  return {
+    name: whole.name,
+    isPull: false,
+    run: (call, request) => {
+      const isOfHalves = isHalf(request.tcpSendMsg ?? request.tcpBatchSendMsg)
+      const command = isOfHalves ? half : whole
+      command.run(call, request)
+    },
+  }
+}
+
 function refused(name: string, refusal: Refusal): Command {
   return {
     name,
@@ -95,9 +152,26 @@ function refused(name: string, refusal: Refusal): Command {
 
 // --- Answers ----------------------------------------------------------------------------------------------
 
-function sent({ msgIds }: ValueOf<"sendMessages">): ReplyBody {
+/** Of sends and of publishes. */
+function sent({ msgIds }: Pick<ValueOf<"sendMessages">, "msgIds">): ReplyBody {
   return { msgids: msgIds.map(wideInteger) }
 }
+
+/** Tencent's client does not read it; it says of each message what became of it. 6040 when some or all failed. */
+function confirmed({ failed }: ValueOf<"confirmMessages">, request: CmqRequest): ReplyBody | Refusal {
+  const errMsg = errorText("messageIdInvalid")
+  const item = (request.transactionConfirm?.item ?? []).map(({ msgId, state }, index): TransactionItem => {
+    const place = { ...(msgId !== undefined && { msgId }) }
+    if (failed[index] !== true) return { ...place, ...(state !== undefined && { state }) }
+    return { ...place, state: STATE_UNKNOWN, errCode: resultOf("messageIdInvalid", false), errMsg }
+  })
+  const transactionConfirmReply = { item }
+  if (!failed.includes(true)) return { transactionConfirmReply }
+  const error = failed.includes(false) ? "transactionConfirmPartiallyFailed" : "transactionConfirmFailed"
+  return { error, args: [], transactionConfirmReply }
+}
+
+const STATE_UNKNOWN = 3
 
 /** Nothing to receive is an error on CMQ's wire, for single and batch (cmq-api.md §0.13). */
 const NO_MESSAGE: Refusal = { error: "noMessage", args: [] }

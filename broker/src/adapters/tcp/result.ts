@@ -4,7 +4,7 @@
  */
 import { errorRow, errorText } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
-import type { DeleteFailure } from "./cmq-proto.ts"
+import type { DeleteFailure, ReplyBody } from "./cmq-proto.ts"
 
 /** Why a request is not carried out: a row of the error table and the words for its text. */
 export interface Refusal {
@@ -12,6 +12,8 @@ export interface Refusal {
   readonly args: readonly (string | number)[]
   /** Of a batch delete. */
   readonly delResult?: readonly DeleteFailure[]
+  /** Of a confirmation. */
+  readonly transactionConfirmReply?: NonNullable<ReplyBody["transactionConfirmReply"]>
 }
 
 export const RESULT_OK = 0

@@ -97,13 +97,14 @@ export class TcpCall implements RequestContext {
   #replyOf(answer: ReplyBody | Refusal): CmqReply {
     const { request, requestNumber, command } = this.#start
     const head = { seqno: request.seqno, cmd: request.cmd, requestId: requestNumber }
-    if (!("error" in answer)) return { ...head, ...answer, result: RESULT_OK }
-    const { delResult } = answer
+    if (!("error" in answer)) return { result: RESULT_OK, ...head, ...answer }
+    const { delResult, transactionConfirmReply } = answer
     return {
       ...head,
       result: resultOf(answer.error, command.isPull),
       error: refusalText(answer),
       ...(delResult !== undefined && { delResult }),
+      ...(transactionConfirmReply !== undefined && { transactionConfirmReply }),
     }
   }
 }

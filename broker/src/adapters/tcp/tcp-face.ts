@@ -4,15 +4,18 @@
 import { randomInt } from "node:crypto"
 import { createServer } from "node:net"
 import type { AddressInfo, Server, Socket } from "node:net"
+import type { ProducerQuery } from "../../node/half-query-notices.ts"
 import type { Histogram, Metrics } from "../../node/metrics.ts"
 import type { BrokerService } from "../../node/service-types.ts"
 import type { Cancel, Clock, Logger, Timers } from "../../ports.ts"
 import { Authenticator } from "./authenticate.ts"
 import type { KeyRing } from "../../node/request-guard.ts"
 import type { TcpFaceOptions } from "./face-options.ts"
+import { TRANSACTION_QUERY } from "./command-table.ts"
 import type { TcpCall } from "./tcp-call.ts"
 import { TcpSession } from "./tcp-session.ts"
 import type { SessionHost } from "./tcp-session.ts"
+import { wideInteger } from "./wide-integer.ts"
 
 /** What the face is made from. */
 export interface TcpFaceParts {
@@ -39,6 +42,8 @@ export class TcpFace implements SessionHost {
   readonly #sessions = new Set<TcpSession>()
   readonly #durations = new Map<string, Histogram>()
   #requestNumber: number
+  /** Also the sequence number of the newest question. */
+  #queryCount = 0
   #inFlightCount = 0
   /** Only while there are connections: an idle node sleeps. */
   #ticking: Cancel | undefined
@@ -98,6 +103,21 @@ export class TcpFace implements SessionHost {
     })
     await emptied
     cancel()
+  }
+
+  /** Asks about half messages, each one of the connections that have sent to its queue; they take turns. */
+  askProducers(queries: readonly ProducerQuery[]): void {
+    const producers = new Map<string, readonly TcpSession[]>()
+    for (const { queueName, msgId } of queries) {
+      let sessions = producers.get(queueName)
+      if (sessions === undefined) {
+        sessions = [...this.#sessions].filter((session) => session.isProducerOf(queueName))
+        producers.set(queueName, sessions)
+      }
+      const seqno = ++this.#queryCount
+      const transactionQuery = { queueName, msgId: wideInteger(msgId) }
+      sessions[seqno % Math.max(1, sessions.length)]?.send({ seqno, cmd: TRANSACTION_QUERY, transactionQuery })
+    }
   }
 
   // --- What sessions ask --------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ import type { Socket } from "node:net"
 import type { Authenticator } from "./authenticate.ts"
 import { AUTHENTICATE, COMMANDS, HEARTBEAT, TRANSACTION_QUERY, unknownCommand } from "./command-table.ts"
 import { decodeRequest, encodeReply } from "./cmq-proto.ts"
-import type { CmqReply, CmqRequest } from "./cmq-proto.ts"
+import type { CmqQuery, CmqReply, CmqRequest } from "./cmq-proto.ts"
 import type { TcpFaceOptions } from "./face-options.ts"
 import { FrameReader } from "./frame-reader.ts"
+import { producedQueue } from "./request-reader.ts"
 import { RESULT_OK, refusalText, resultOf } from "./result.ts"
 import type { Refusal } from "./result.ts"
 import { TcpCall } from "./tcp-call.ts"
@@ -33,6 +34,9 @@ export interface SessionHost {
 /** How long the other side may take to close after everything was said. */
 const LINGER_TICKS = 3
 
+/** Queues of one connection whose half messages it may be asked about; of further ones it is not asked. */
+const PRODUCED_QUEUES_MAX = 256
+
 const NO_REQUEST = "bytes that are no request"
 
 /** One connection, from accept to close. */
@@ -44,6 +48,8 @@ export class TcpSession implements CallHost {
   readonly #socket: Socket
   readonly #reader: FrameReader
   readonly #calls = new Set<TcpCall>()
+  /** Queues to which it has sent. */
+  readonly #produced = new Set<string>()
   #isAuthenticated = false
   #isDraining = false
   /** Nothing more is read, nothing more is said. */
@@ -116,7 +122,11 @@ export class TcpSession implements CallHost {
     for (const call of calls) call.clientGone()
   }
 
-  send(reply: CmqReply): boolean {
+  isProducerOf(queueName: string): boolean {
+    return this.#produced.has(queueName) && !this.#isEnding && !this.#isDraining
+  }
+
+  send(reply: CmqReply | CmqQuery): boolean {
     const socket = this.#socket
     if (socket.destroyed || socket.writableEnded) return false
     if (socket.writableLength > this.#host.options.maxBacklogBytes) {
@@ -182,6 +192,8 @@ export class TcpSession implements CallHost {
 
   #start(request: CmqRequest): void {
     const { options } = this.#host
+    const queueName = producedQueue(request)
+    if (queueName !== undefined && this.#produced.size < PRODUCED_QUEUES_MAX) this.#produced.add(queueName)
     const command = COMMANDS.get(request.cmd) ?? unknownCommand(request.cmd)
     const call = new TcpCall(this, {
       command,

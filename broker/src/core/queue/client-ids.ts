@@ -42,6 +42,6 @@ function firstSend(state: MachineState, command: SendMessages, index: number): n
 }
 
 /** Number of a message of the request within its entry. */
-function ordinalOf(command: SendMessages, index: number): number {
+export function ordinalOf(command: SendMessages, index: number): number {
   return wholeNumber(command.ordinals[index], U32_MAX)
 }

@@ -14,7 +14,7 @@ export type SubscriptionId = number
 
 /** All lengths of time in milliseconds. Ranges are checked at the edge by `@opencmq/proto` limits and asserted here. */
 export interface QueueAttributes {
-  /** Most unconsumed messages (active + inactive + delayed). */
+  /** Most unconsumed messages (active + inactive + delayed + half). */
   readonly maxMsgHeapCount: number
   readonly pollingWaitMs: number
   readonly visibilityTimeoutMs: number
@@ -162,6 +162,28 @@ export interface SendMessages {
   readonly hasClientId: boolean[]
 }
 
+/** One request of 1 to 16 half messages; all or none are stored. Arrays as in `SendMessages`; delays mean nothing. */
+export interface PrepareMessages {
+  readonly kind: "prepareMessages"
+  readonly messages: SendMessages
+  /** From sending to the first query; the gaps behind it double. */
+  firstQueryIntervalMs: number
+  /** After so many queries, and one more gap, a half message is rolled back. */
+  maxQueryCount: number
+}
+
+/** What the producer of half messages decided. */
+export interface ConfirmMessages {
+  readonly kind: "confirmMessages"
+  queueId: QueueId
+  count: number
+  /** With the set, these two are the message id. */
+  readonly entryIndexes: number[]
+  readonly ordinals: number[]
+  /** False = rolled back. */
+  readonly isCommit: boolean[]
+}
+
 export interface ReceiveMessages {
   readonly kind: "receiveMessages"
   queueId: QueueId
@@ -250,6 +272,8 @@ export type Command =
   | Unsubscribe
   | Expire
   | SendMessages
+  | PrepareMessages
+  | ConfirmMessages
   | ReceiveMessages
   | DeleteMessages
   | ChangeVisibility

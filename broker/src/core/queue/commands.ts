@@ -4,8 +4,10 @@
  * Each looks at everything that can refuse it before it changes anything, so a refused command leaves no trace. None
  * throws, whatever numbers it is given.
  */
-import { noteSend, type MessageOfCommand } from "./client-ids.ts"
+import { noteSend, ordinalOf, type MessageOfCommand } from "./client-ids.ts"
 import type { ChangeVisibility, DeleteMessages, ReceiveMessages, SendMessages } from "./command.ts"
+import type { QueryPolicy } from "./half-messages.ts"
+import { queryGapMs } from "./half-queries.ts"
 import { RECEIVE_COUNT_MAX } from "./machine-limits.ts"
 import type { MachineState } from "./machine-state.ts"
 import type { MessageChunk } from "./message-chunk.ts"
@@ -22,6 +24,18 @@ const VISIBILITY_MAX_MS = U32_MAX
 
 /** SendMessage, BatchSendMessage: all or none are stored. */
 export function applySend(state: MachineState, command: SendMessages, outcome: Outcome): void {
+  storeRequest(state, command, { outcome, halves: undefined })
+}
+
+/** How the messages of a request are stored. */
+export interface StoreOptions {
+  readonly outcome: Outcome
+  /** Undefined = as whole messages. */
+  readonly halves: QueryPolicy | undefined
+}
+
+/** Stores the messages of a request, all or none. */
+export function storeRequest(state: MachineState, command: SendMessages, { outcome, halves }: StoreOptions): void {
   const queue = state.registry.get(command.queueId)
   if (queue === undefined) {
     outcome.refusal = "queueNotFound"
@@ -31,27 +45,28 @@ export function applySend(state: MachineState, command: SendMessages, outcome: O
   settle(state, queue)
   const ringBefore = state.deduplication.next
   const count = wholeNumber(command.count, COUNT_MAX)
-  if (refuseSend(state, queue, { command, count, outcome })) {
-    if (state.mutant === "batchHalfApplied") storeHalf(state, queue, command)
+  if (refuseSend(state, queue, { command, count, outcome, halves })) {
+    if (state.mutant === "batchHalfApplied") storeFirst(state, queue, command)
     state.deduplication.rollBack(ringBefore)
     return
   }
   state.deduplication.evict()
   for (let index = 0; index < count; index++) {
     if (outcome.sent.duplicates[index] === true) continue
-    storeMessage(state, queue, { command, index })
+    if (halves === undefined) storeMessage(state, queue, { command, index })
+    else storeHalf(state, queue, { command, index, halves })
   }
   outcome.sent.count = count
 }
 
-interface SendRequest {
+interface SendRequest extends StoreOptions {
   readonly command: SendMessages
   readonly count: number
-  readonly outcome: Outcome
 }
 
 /** Fills `outcome.sent` and the de-duplication table; true (and `refusal` set) when the request is refused. */
-function refuseSend(state: MachineState, queue: Queue, { command, count, outcome }: SendRequest): boolean {
+function refuseSend(state: MachineState, queue: Queue, request: SendRequest): boolean {
+  const { command, count, outcome, halves } = request
   const { maxMsgBytes, maxMsgHeapCount } = queue.attributes
   let newCount = 0
   let delayedCount = 0
@@ -62,12 +77,15 @@ function refuseSend(state: MachineState, queue: Queue, { command, count, outcome
     }
     if (!noteSend(state, outcome.sent, { command, index })) continue
     newCount++
-    if (delayOf(command, index) > 0) delayedCount++
+    if (halves === undefined && delayOf(command, index) > 0) delayedCount++
   }
-  const { delayedPerQueue } = state.limits
+  const { delayedPerQueue, halvesPerQueue } = state.limits
+  const halfCount = halves === undefined ? 0 : newCount
   if (queue.unconsumedCount + newCount > maxMsgHeapCount) outcome.refusal = "queueHeapFull"
   else if (delayedCount > 0 && queue.delayedCount + delayedCount > delayedPerQueue) outcome.refusal = "tooManyDelayed"
   else if (delayedCount > state.touched.freeCount) outcome.refusal = "tooManyDelayed"
+  else if (halfCount > 0 && queue.halfCount + halfCount > halvesPerQueue) outcome.refusal = "tooManyHalfMessages"
+  else if (halfCount > state.touched.freeCount) outcome.refusal = "tooManyHalfMessages"
   return outcome.refusal !== undefined
 }
 
@@ -84,8 +102,23 @@ function storeMessage(state: MachineState, queue: Queue, { command, index }: Mes
   queue.delayNewest(slot, state.nowMs + delayMs)
 }
 
+/** Nobody can receive it, so nobody is woken. */
+function storeHalf(
+  state: MachineState,
+  queue: Queue,
+  { command, index, halves }: MessageOfCommand & { readonly halves: QueryPolicy },
+): void {
+  state.describeSent(command, index)
+  state.store(queue)
+  queue.totals.sent++
+  if (state.mutant === "halfMessageReceived") return
+  const slot = state.touched.allocate(queue.id, queue.messages.nextSequence - 1)
+  const dueAtMs = state.nowMs + queryGapMs(halves.firstQueryIntervalMs, 0)
+  queue.halveNewest(slot, dueAtMs, { ...halves, entryIndex: state.appliedIndex, ordinal: ordinalOf(command, index) })
+}
+
 /** The mutant that stores what fits of a request that is refused. */
-function storeHalf(state: MachineState, queue: Queue, command: SendMessages): void {
+function storeFirst(state: MachineState, queue: Queue, command: SendMessages): void {
   if (queue.unconsumedCount < queue.attributes.maxMsgHeapCount) storeMessage(state, queue, { command, index: 0 })
 }
 

@@ -165,13 +165,26 @@ export class Deduplication {
     return page
   }
 
-  /** Last step of a restore. */
+  /** Last step of a restore: every number of the ring is in a page that was restored. */
   restoreRing(first: number, next: number): void {
+    this.#checkRing(first, next)
     this.#first = first
     this.#next = next
     let size = INITIAL_TABLE
     while (isFull(this.size, size)) size *= 2
     this.#rebuildTable(size)
+  }
+
+  /** Before anything is made as large as the ring says it is. */
+  #checkRing(first: number, next: number): void {
+    const isRing = Number.isSafeInteger(first) && Number.isSafeInteger(next) && first >= 0 && first <= next
+    if (!isRing) throw new RangeError("corrupt checkpoint: the ring of client message ids")
+    // An empty ring needs no page, wherever it stands.
+    if (first === next) return
+    const firstPage = Math.floor(first / IDS_PER_PAGE)
+    const pageCount = Math.ceil(next / IDS_PER_PAGE) - firstPage
+    const isThere = pageCount <= this.#pages.size && everyNumber(pageCount, (at) => this.#pages.has(firstPage + at))
+    if (!isThere) throw new RangeError("corrupt checkpoint: a page of client message ids is missing")
   }
 
   #expiresAtMs(number: number): number {
@@ -256,6 +269,11 @@ export class Deduplication {
   #hashOf(number: number): number {
     return hashAt(this.#page(number), number % IDS_PER_PAGE)
   }
+}
+
+function everyNumber(count: number, test: (number: number) => boolean): boolean {
+  for (let number = 0; number < count; number++) if (!test(number)) return false
+  return true
 }
 
 /** A table above two thirds grows: the default capacity, a power of two, then fits one twice its size. */

@@ -40,7 +40,7 @@ export function keepWaiting(state: MachineState, subscription: Subscription): vo
   const { backlog, endpoint } = subscription
   state.dirtySubscriptions.changed(subscription)
   if (backlog.activeCount >= backlog.attributes.maxMsgHeapCount) {
-    subscription.droppedCount++
+    if (state.mutant !== "dropWithoutCount") subscription.droppedCount++
     return
   }
   const isFirst = backlog.activeCount === 0
@@ -64,7 +64,8 @@ export function applyReportPush(state: MachineState, command: ReportPush, outcom
   outcome.queueId = subscription.id
   const { backlog } = subscription
   settle(state, backlog)
-  const through = wholeNumber(command.deliveredThrough, Number.MAX_SAFE_INTEGER)
+  const excess = state.mutant === "reportTakesOneTooMany" ? 1 : 0
+  const through = wholeNumber(command.deliveredThrough, Number.MAX_SAFE_INTEGER) + excess
   for (let head = headOf(backlog); head !== undefined && head <= through; head = headOf(backlog)) {
     removeHead(state, subscription, head)
     backlog.totals.deleted++
@@ -73,7 +74,8 @@ export function applyReportPush(state: MachineState, command: ReportPush, outcom
   }
   if (outcome.count > 0) startAfresh(state, subscription)
   const failed = wholeNumber(command.failedSequence, Number.MAX_SAFE_INTEGER)
-  if (failed > 0 && headOf(backlog) === failed && !subscription.isPausing) noteFailure(state, subscription, failed)
+  const isLate = headOf(backlog) !== failed || subscription.isPausing
+  if (failed > 0 && (!isLate || state.mutant === "lateFailureCounts")) noteFailure(state, subscription, failed)
 }
 
 /** The pause of a subscription is over. Returns how many steps that took, at least 1. */
@@ -123,7 +125,7 @@ function noteFailure(state: MachineState, subscription: Subscription, sequence: 
   state.dirtySubscriptions.changed(subscription)
   const gapMs = retryGapMs(attributes.notifyStrategy, subscription.failureCount, sequence)
   if (gapMs !== undefined) {
-    pauseUntil(state, subscription, state.nowMs + gapMs)
+    pauseUntil(state, subscription, state.nowMs + (state.mutant === "retryWithoutGap" ? 0 : gapMs))
     return
   }
   removeHead(state, subscription, sequence)

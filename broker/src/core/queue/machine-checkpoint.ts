@@ -13,6 +13,9 @@ import {
   DELETED_NAME,
   deletedNameKey,
   deletedNameValue,
+  HALF,
+  halfKey,
+  halfValue,
   keyName,
   keyNumbers,
   META,
@@ -27,6 +30,7 @@ import {
   redriveKey,
   restoreChunk,
   restoreDeduplicationPage,
+  restoreHalf,
   restoreMeta,
   restoreQueue,
   restoreSlotPage,
@@ -40,6 +44,7 @@ import {
 } from "./machine-records.ts"
 import type { MachineState } from "./machine-state.ts"
 import { makeColumns, MessageChunk } from "./message-chunk.ts"
+import type { Queue } from "./queue.ts"
 import { redriveValue, restoreRedrive } from "./redrive-records.ts"
 import { restoreSubscription, restoreTopic, subscriptionValue, topicValue } from "./topic-records.ts"
 
@@ -54,6 +59,7 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
   visit(metaKey(), metaValue(state))
   for (const queue of state.registry.byId()) {
     visit(queueKey(queue.id), queueValue(queue))
+    if (isLeftOut(state, queue)) continue
     for (const chunk of queue.messages.chunks) visit(chunkKey(queue.id, chunk.baseSequence), chunkValue(chunk))
     if (queue.redrive !== undefined && state.mutant !== "redriveMissingInSnapshot") {
       visit(redriveKey(queue.id), redriveValue(queue.redrive))
@@ -64,6 +70,7 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
     visit(subscriptionKey(subscription.id), subscriptionValue(subscription))
   }
   for (let page = 0; page < state.touched.pageCount(); page++) visit(slotPageKey(page), slotPageValue(state, page))
+  for (const half of state.touched.halves.bySlot()) visit(halfKey(half.id), halfValue(state, half))
   if (state.mutant !== "deduplicationMissingInSnapshot") {
     for (const page of state.deduplication.pageNumbers()) {
       visit(deduplicationPageKey(page), deduplicationPageValue(state, page))
@@ -87,12 +94,16 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
   collectDirtyTopics(state, visit)
   collectDirtyRedrives(state, visit)
   for (const chunk of dirty.chunks) {
+    if (isLeftOut(state, state.registry.get(chunk.queueId))) continue
     visit(chunkKey(chunk.queueId, chunk.baseSequence), chunkValue(chunk))
     chunk.isStored = true
   }
   const slots = state.touched.takeDirtyPages()
   for (const page of slots.removed) visit(slotPageKey(page), undefined)
   for (const page of slots.changed) visit(slotPageKey(page), slotPageValue(state, page))
+  const halves = state.touched.halves.takeDirty()
+  for (const slot of halves.removed) visit(halfKey(slot), undefined)
+  for (const half of halves.changed) visit(halfKey(half.id), halfValue(state, half))
   const ids = state.deduplication.takeDirtyPages()
   if (state.mutant !== "deduplicationMissingInSnapshot") {
     for (const page of ids.removed) visit(deduplicationPageKey(page), undefined)
@@ -103,6 +114,11 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
     visit(deletedNameKey(name), deletedAtMs === undefined ? undefined : deletedNameValue(deletedAtMs))
   }
   visit(metaKey(), metaValue(state))
+}
+
+/** The mutant that forgets the messages that wait for subscriptions. */
+function isLeftOut(state: MachineState, queue: Queue | undefined): boolean {
+  return state.mutant === "backlogMissingInSnapshot" && queue?.name === ""
 }
 
 function collectDirtyTopics(state: MachineState, visit: RecordVisitor): void {
@@ -140,6 +156,7 @@ export class MachineRestore {
   readonly #subscriptions: { readonly id: number; readonly value: Uint8Array }[] = []
   readonly #redrives: { readonly id: number; readonly value: Uint8Array }[] = []
   readonly #slotPages: { readonly page: number; readonly value: Uint8Array }[] = []
+  readonly #halves: { readonly slot: number; readonly value: Uint8Array }[] = []
   #meta: Uint8Array | undefined
 
   constructor(state: MachineState) {
@@ -161,6 +178,9 @@ export class MachineRestore {
         return
       case SLOT_PAGE:
         this.#slotPages.push({ page: first, value: value.slice() })
+        return
+      case HALF:
+        this.#halves.push({ slot: first, value: value.slice() })
         return
       case DEDUPLICATION_PAGE:
         restoreDeduplicationPage(this.#state, first * U32_RANGE + second, value)
@@ -186,8 +206,9 @@ export class MachineRestore {
   finish(): void {
     const state = this.#state
     if (this.#meta === undefined) throw new RangeError("corrupt checkpoint: the meta record is missing")
-    const ring = restoreMeta(state, this.#meta)
+    const ring = restoreMeta(state, this.#meta, this.#slotPages.length)
     for (const { page, value } of this.#slotPages) restoreSlotPage(state, page, value)
+    for (const { slot, value } of this.#halves) restoreHalf(state, slot, value)
     state.deduplication.restoreRing(ring.first, ring.next)
     state.registry.sortDeletedNames()
     this.#subscriptions.sort((a, b) => a.id - b.id)

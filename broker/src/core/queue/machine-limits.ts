@@ -8,6 +8,8 @@ export interface MachineLimits {
   readonly queueCount: number
   /** Delayed messages of one queue (CMQ: 20,000 "in flight"). */
   readonly delayedPerQueue: number
+  /** Half messages of one queue. */
+  readonly halvesPerQueue: number
   /** Inactive messages of one queue. */
   readonly inflightPerQueue: number
   readonly topicCount: number
@@ -30,6 +32,7 @@ export interface MachineLimits {
 export const defaultMachineLimits: MachineLimits = {
   queueCount: 10_000,
   delayedPerQueue: 20_000,
+  halvesPerQueue: 100_000,
   inflightPerQueue: 1_000_000,
   topicCount: 10_000,
   subscriptionsPerTopic: 500,

@@ -128,6 +128,88 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     driver.advance(60_000)
     expect(driver.machine.activeCount(driver.queueId("dead"))).toBe(1)
   },
+
+  publishToNonMatching: (options) => {
+    const driver = withTopic(options)
+    driver.subscribe("news", URL, { filterTags: ["red"] })
+    expect(driver.publish("news", ["a"], { tags: ["blue"] }).count).toBe(0)
+  },
+
+  matchingSkipped: (options) => {
+    const driver = withTopic(options)
+    driver.subscribe("news", "small", { subscriptionName: "one" })
+    driver.subscribe("news", URL, { subscriptionName: "two" })
+    driver.publish("news", ["a"])
+    expect(driver.receive("small")[0]?.body).toBe("a")
+  },
+
+  freshOvertakesBacklog: (options) => {
+    const driver = withTopic(options)
+    driver.subscribe("news", "small")
+    driver.publish("news", ["a", "b"])
+    driver.delete("small", driver.receive("small"))
+    driver.publish("news", ["c"])
+    driver.advance(20_000)
+    expect(driver.receive("small")[0]?.body).toBe("b")
+  },
+
+  backlogMissingInSnapshot: (options) => {
+    const driver = withTopic(options)
+    const { queueId } = driver.subscribe("news", URL)
+    driver.publish("news", ["a"])
+    driver.restart()
+    expect(driver.waiting(queueId)).toEqual([[1, "a"]])
+  },
+
+  retryWithoutGap: (options) => {
+    const driver = withTopic(options)
+    driver.subscribe("news", URL)
+    driver.publish("news", ["a"])
+    driver.reportPush({ topicName: "news" }, { failedSequence: 1 })
+    driver.advance(999)
+    expect(driver.machine.waitingPushes()).toEqual([])
+  },
+
+  dropWithoutCount: (options) => {
+    const driver = withTopic({ ...options, limits: { waitingPerSubscription: 1 } })
+    const { queueId } = driver.subscribe("news", URL)
+    driver.publish("news", ["a", "b"])
+    expect(driver.machine.subscriptionStatus(queueId)).toMatchObject({ waitingCount: 1, droppedCount: 1 })
+  },
+
+  reportTakesOneTooMany: (options) => {
+    const driver = withTopic(options)
+    const { queueId } = driver.subscribe("news", URL)
+    driver.publish("news", ["a", "b"])
+    driver.reportPush({ topicName: "news" }, { deliveredThrough: 1 })
+    expect(driver.waiting(queueId)).toEqual([[2, "b"]])
+  },
+
+  lateFailureCounts: (options) => {
+    const driver = withTopic(options)
+    const { queueId } = driver.subscribe("news", URL)
+    driver.publish("news", ["a"])
+    driver.reportPush({ topicName: "news" }, { failedSequence: 1 })
+    driver.reportPush({ topicName: "news" }, { failedSequence: 1 })
+    expect(driver.machine.subscriptionStatus(queueId)).toMatchObject({ failureCount: 1 })
+  },
+
+  halfMessageReceived: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.prepare("orders", ["a"])
+    expect(driver.receive("orders")).toEqual([])
+  },
+
+  queryCountMissingInSnapshot: (options) => {
+    const driver = new MachineDriver(options)
+    driver.create("orders")
+    driver.prepare("orders", ["a"], { firstQueryIntervalMs: 1000, maxQueryCount: 1 })
+    driver.advance(1000)
+    driver.restart()
+    driver.advance(2000)
+    expect(driver.machine.queueStatus(driver.queueId("orders"))?.halfCount).toBe(0)
+  },
 }
 
 /** A dead letter of "orders" in "dead". */
@@ -139,6 +221,16 @@ function deadLetter(driver: MachineDriver): void {
   driver.send("orders", ["a"])
   driver.receive("orders")
   driver.advance(30_000)
+}
+
+const URL = "http://203.0.113.7/"
+
+/** A topic, and a queue with room for one message. */
+function withTopic(options: MachineDriverOptions): MachineDriver {
+  const driver = new MachineDriver(options)
+  driver.createTopic("news")
+  driver.create("small", { maxMsgHeapCount: 1 })
+  return driver
 }
 
 describe.each(Object.entries(scenarios) as [MachineMutant, Scenario][])("%s", (mutant, scenario) => {

@@ -12,6 +12,7 @@
  * 6 topicId u32                    a topic: name, attributes, counters
  * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
  *                                  what waits is in the queue (1) with the same id and no name
+ * 8 slot u32                       a half message: where it was sent, its queries; the rest is in its slot (3)
  * 9 queueId u32                    the newest redrive of a queue: what it moves, how far it has come
  * ```
  *
@@ -21,11 +22,12 @@
 import { LARGEST_CHUNK } from "./chunk-list.ts"
 import type { DeadLetterPolicy, QueueAttributes } from "./command.ts"
 import { IDS_PER_PAGE, ID_WORDS } from "./deduplication.ts"
+import type { HalfMessage } from "./half-messages.ts"
 import type { MachineState } from "./machine-state.ts"
 import { WORDS_PER_MESSAGE, type MessageChunk } from "./message-chunk.ts"
 import type { Queue, QueueTotals } from "./queue.ts"
 import { RecordReader, RecordWriter, textBytes } from "./record-bytes.ts"
-import { SLOTS_PER_PAGE } from "./touched-messages.ts"
+import { SLOT_HALF, SLOTS_PER_PAGE } from "./touched-messages.ts"
 
 export const RECORD_VERSION = 1
 export const META = 0
@@ -36,6 +38,7 @@ export const DEDUPLICATION_PAGE = 4
 export const DELETED_NAME = 5
 export const TOPIC = 6
 export const SUBSCRIPTION = 7
+export const HALF = 8
 export const REDRIVE = 9
 
 const U32_RANGE = 0x1_0000_0000
@@ -75,6 +78,10 @@ export function topicKey(topicId: number): Uint8Array {
 
 export function subscriptionKey(subscriptionId: number): Uint8Array {
   return numberKey(SUBSCRIPTION, [subscriptionId])
+}
+
+export function halfKey(slot: number): Uint8Array {
+  return numberKey(HALF, [slot])
 }
 
 export function redriveKey(queueId: number): Uint8Array {
@@ -134,15 +141,21 @@ export function metaValue(state: MachineState): Uint8Array {
   return writer.bytes
 }
 
-/** First step of a restore. */
-export function restoreMeta(state: MachineState, value: Uint8Array): { readonly first: number; readonly next: number } {
+/** Where the ring of client message ids begins and ends. */
+export interface RingPlace {
+  readonly first: number
+  readonly next: number
+}
+
+/** First step of a restore. `slotPageCount` pages of slots were read with it. */
+export function restoreMeta(state: MachineState, value: Uint8Array, slotPageCount: number): RingPlace {
   const reader = openRecord(value)
   state.appliedIndex = reader.f64()
   state.nowMs = reader.f64()
   state.nextDeliveryNumber = reader.f64()
   state.registry.nextQueueId = reader.f64()
   const firstFree = reader.f64()
-  state.touched.restoreMeta(firstFree, reader.f64())
+  state.touched.restoreMeta(firstFree, reader.f64(), slotPageCount)
   const ring = { first: reader.f64(), next: reader.f64() }
   state.deduplication.evictedCount = reader.f64()
   reader.end()
@@ -334,6 +347,30 @@ export function restoreDeduplicationPage(state: MachineState, pageNumber: number
   reader.column(page.ordinals, 0, count)
   reader.column(page.expiresAtMs, 0, count)
   reader.end()
+}
+
+export function halfValue(state: MachineState, half: HalfMessage): Uint8Array {
+  const isCountMissing = state.mutant === "queryCountMissingInSnapshot"
+  const writer = new RecordWriter(1 + 8 + 4 * 4)
+  writer.u8(RECORD_VERSION)
+  writer.f64(half.entryIndex)
+  writer.u32(half.ordinal)
+  writer.u32(half.firstQueryIntervalMs)
+  writer.u32(half.maxQueryCount)
+  writer.u32(isCountMissing ? 0 : half.queryCount)
+  return writer.bytes
+}
+
+/** `restoreSlotPage` was called before for the page of the slot. */
+export function restoreHalf(state: MachineState, slot: number, value: Uint8Array): void {
+  const reader = openRecord(value)
+  const place = { entryIndex: reader.f64(), ordinal: reader.u32() }
+  const policy = { firstQueryIntervalMs: reader.u32(), maxQueryCount: reader.u32() }
+  const queryCount = reader.u32()
+  reader.end()
+  if (state.touched.state(slot) !== SLOT_HALF)
+    throw new RangeError("corrupt checkpoint: a half message without its slot")
+  state.touched.halves.restore({ ...place, ...policy, queryCount }, slot)
 }
 
 export function deletedNameValue(deletedAtMs: number): Uint8Array {

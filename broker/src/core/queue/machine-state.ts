@@ -8,6 +8,7 @@ import { ChunkPool } from "./chunk-list.ts"
 import type { SendMessages } from "./command.ts"
 import { Deduplication } from "./deduplication.ts"
 import { DirtyRecords, MarkList } from "./dirty-records.ts"
+import type { BirthPlace } from "./half-messages.ts"
 import { DELIVERY_NUMBER_MAX, type MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
 import type { MessageChunk, NewMessage } from "./message-chunk.ts"
@@ -22,6 +23,11 @@ import type { Subscription, Topic } from "./topic.ts"
 import { SLOT_INACTIVE, TouchedMessages } from "./touched-messages.ts"
 
 const U32_MAX = 0xffff_ffff
+
+/** A half message whose producer is to be asked. */
+export interface HalfQuery extends BirthPlace {
+  readonly queueId: number
+}
 
 /** A message on the way to its dead-letter queue. */
 export interface DeadLetter {
@@ -54,6 +60,8 @@ export class MachineState {
   readonly redrives = new QueueDeadlines<Redrive>((redrive) => redrive.nextTurnAtMs)
   /** Queues that may have got active messages since they were last taken; backlogs that can be pushed. Not persisted. */
   readonly wakened = new Set<number>()
+  /** Half messages whose producers are to be asked, since they were last taken. Not persisted. */
+  queried: HalfQuery[] = []
   readonly #pool = new ChunkPool()
   /** Used again for every message that is stored. */
   readonly newMessage: NewMessage = { entryIndex: 0, recordOffset: 0, recordLength: 0, enqueuedAtMs: 0 }

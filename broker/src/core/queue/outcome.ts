@@ -13,6 +13,7 @@ export type Refusal =
   | "queueHeapFull"
   | "messageTooLarge"
   | "tooManyDelayed"
+  | "tooManyHalfMessages"
   | "tooManyUnacked"
   | "noMessage"
   | "receiptHandleInvalid"
@@ -40,16 +41,19 @@ export type Refusal =
   | "redriveTargetInvalid"
   | "redriveSourceInvalid"
 
-/** `undefined` = done. For `deleteMessages` / `changeVisibility` look at `failed` (per handle) as well. */
+/** `undefined` = done. For `deleteMessages` / `changeVisibility` / `confirmMessages` look at `failed` (per handle) as well. */
 export interface Outcome {
   refusal: Refusal | undefined
   /** createQueue, and every other queue command; of a topic's command the topic's id, of a subscription's its own. */
   queueId: QueueId
-  /** sendMessages, publishMessages: where each message was stored; for a repeated client message id, where the first one is. */
+  /** sendMessages, prepareMessages, publishMessages: where each message was stored; for a repeated client message id, where the first one is. */
   readonly sent: SentMessages
   /** receiveMessages. */
   readonly received: ReceivedMessages
-  /** deleteMessages, changeVisibility: one flag a handle; true = the handle is not (or no longer) valid. */
+  /**
+   * deleteMessages, changeVisibility: one flag a handle; true = the handle is not (or no longer) valid.
+   * confirmMessages: one a message; true = it is no half message (any more).
+   */
   readonly failed: boolean[]
   /** changeVisibility: when the messages become visible again, Unix ms. rewindQueue: see `count`. */
   nextVisibleAtMs: number

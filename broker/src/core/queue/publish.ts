@@ -11,7 +11,8 @@ import type { MachineState } from "./machine-state.ts"
 import type { Outcome } from "./outcome.ts"
 import { wholeNumber } from "./queue-attributes.ts"
 import { settle } from "./retention.ts"
-import type { Topic } from "./topic.ts"
+import type { MessageLabels } from "./subscription-index.ts"
+import type { Subscription, Topic } from "./topic.ts"
 
 const COUNT_MAX = 65_536
 
@@ -65,13 +66,19 @@ function publishOne(
 ): number {
   state.describeSent(command.messages, index)
   const labels = { tags: command.tags[index] ?? [], routingKey: command.routingKeys[index] ?? "" }
-  const wanting = topic.subscriptions.matching(topic.attributes.filterType, labels)
+  const wanting = wantingOf(state, topic, labels)
   topic.totals.published++
   if (wanting.length === 0) topic.totals.unmatched++
   for (const subscription of wanting) {
     settle(state, subscription.backlog)
-    const mayOvertake = subscription.backlog.activeCount === 0
+    const mayOvertake = subscription.backlog.activeCount === 0 || state.mutant === "freshOvertakesBacklog"
     if (!mayOvertake || !handOver(state, subscription)) keepWaiting(state, subscription)
   }
   return wanting.length
+}
+
+function wantingOf(state: MachineState, topic: Topic, labels: MessageLabels): readonly Subscription[] {
+  const wanting = topic.subscriptions.matching(topic.attributes.filterType, labels)
+  if (state.mutant === "publishToNonMatching") return topic.subscriptions.sorted()
+  return state.mutant === "matchingSkipped" ? wanting.slice(1) : wanting
 }

@@ -242,6 +242,30 @@ describe("records", () => {
     expect([...ids].sort()).toEqual(ids)
   })
 
+  // Bytes of the meta record: version, then f64 each: 4 = first free slot, 5 = slots, 6 and 7 = ring of client ids.
+  test.each([
+    { what: "slots that no page has", field: 5, value: 2 ** 24 },
+    { what: "half a slot", field: 5, value: 0.5 },
+    { what: "a free slot that was never used", field: 4, value: 7 },
+    { what: "client ids that no page has", field: 7, value: 2 ** 40 },
+    { what: "a ring that begins before it begins", field: 6, value: -1 },
+    { what: "a ring without an end", field: 7, value: Number.NaN },
+  ])("a meta record that speaks of $what is refused before anything is made as large", ({ field, value }) => {
+    const driver = new MachineDriver()
+    driver.create("orders")
+    driver.send("orders", ["a"], { clientMessageId: "x" })
+    driver.receive("orders")
+    const records: [Uint8Array, Uint8Array][] = []
+    driver.machine.collectAll((key, bytes) => {
+      if (bytes !== undefined) records.push([key, bytes])
+    })
+    const meta = records[0]?.[1].slice() ?? new Uint8Array(0)
+    new DataView(meta.buffer).setFloat64(1 + field * 8, value, true)
+    expect(() => {
+      restoreWith(records, { index: 0, value: meta })
+    }).toThrow(/^corrupt checkpoint/)
+  })
+
   test("corrupt records are refused, whatever is cut off or changed in their heads", () => {
     const driver = new MachineDriver()
     driver.create("orders")

@@ -19,7 +19,7 @@ import {
 } from "./locate.ts"
 import type { MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
-import { MachineState } from "./machine-state.ts"
+import { MachineState, type HalfQuery } from "./machine-state.ts"
 import type { Outcome } from "./outcome.ts"
 import {
   applyClearQueue,
@@ -32,12 +32,14 @@ import {
   listQueues,
   oldestLiveIndex,
   peekMessages,
+  queriedHalves,
   readQueueStatus,
   sortedByName,
   visitLive,
   type EntryRange,
   type PeekedMessages,
   type PeekRequest,
+  type QueriedHalves,
   type QueueList,
   type QueueListRequest,
   type QueueStatus,
@@ -68,12 +70,15 @@ import {
   listTopics,
   readSubscriptionStatus,
   readTopicStatus,
+  subscriptionSamples,
   waitingPushes,
   type SubscriptionList,
+  type SubscriptionProgress,
   type SubscriptionStatus,
   type TopicList,
   type TopicStatus,
 } from "./topic-reads.ts"
+import { applyConfirm, applyPrepare } from "./transactions.ts"
 
 /** An outcome to be filled again and again by `QueueMachine.apply`. */
 export function emptyOutcome(): Outcome {
@@ -156,6 +161,12 @@ export class QueueMachine {
       case "sendMessages":
         applySend(state, command, outcome)
         return
+      case "prepareMessages":
+        applyPrepare(state, command, outcome)
+        return
+      case "confirmMessages":
+        applyConfirm(state, command, outcome)
+        return
       case "receiveMessages":
         applyReceive(state, command, outcome)
         return
@@ -221,9 +232,10 @@ export class QueueMachine {
   }
 
   /**
-   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, retention or a rewind
-   * window ends, a waiting message becomes a dead letter by age, the pause of a subscription is over, a redrive takes its
-   * turn. The machine never acts on it: the leader proposes `expire` when the time has come (ADR 0004). Forgetting client message ids needs no entry and does not count.
+   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, a producer is to be asked,
+   * retention or a rewind window ends, a waiting message becomes a dead letter by age, the pause of a subscription is over,
+   * a redrive takes its turn. The machine never acts on it: the leader proposes `expire` when the time has come (ADR 0004).
+   * Forgetting client message ids needs no entry and does not count.
    *
    * @returns Unix ms, in the past when steps are left over; undefined when nothing is pending. Amortised O(1).
    */
@@ -245,6 +257,19 @@ export class QueueMachine {
     const taken = [...wakened]
     wakened.clear()
     return taken
+  }
+
+  /** Half messages whose producers are to be asked, since the last call. */
+  takeQueried(): readonly HalfQuery[] {
+    const { queried } = this.#state
+    if (queried.length === 0) return noQuery
+    this.#state.queried = []
+    return queried
+  }
+
+  /** Half messages of a queue whose producers were asked; undefined for an unknown queue. */
+  queriedHalves(request: PeekRequest): QueriedHalves | undefined {
+    return queriedHalves(this.#state, request)
   }
 
   /** Exact; two queues never differ in case alone. */
@@ -294,6 +319,16 @@ export class QueueMachine {
   /** Exact, within the topic. */
   findSubscription(topicName: string, subscriptionName: string): SubscriptionId | undefined {
     return this.#state.topics.find(topicName)?.subscriptions.find(subscriptionName)?.id
+  }
+
+  /** How far each has come, for the metrics. */
+  subscriptionSamples(): Iterable<SubscriptionProgress> {
+    return subscriptionSamples(this.#state)
+  }
+
+  /** 0 for an unknown topic. */
+  subscriptionCount(topicId: TopicId): number {
+    return this.#state.topics.get(topicId)?.subscriptions.size ?? 0
   }
 
   subscriptionStatus(subscriptionId: SubscriptionId): SubscriptionStatus | undefined {
@@ -386,6 +421,7 @@ export class QueueMachine {
 }
 
 const nobody: readonly QueueId[] = []
+const noQuery: readonly HalfQuery[] = []
 
 function resetOutcome(outcome: Outcome): void {
   outcome.refusal = undefined

@@ -8,7 +8,7 @@ import { KEPT, type MessageChunk } from "./message-chunk.ts"
 import type { Provenance } from "./outcome.ts"
 import type { Queue, QueueTotals } from "./queue.ts"
 import { wholeNumber } from "./queue-attributes.ts"
-import { SLOT_DELAYED, SLOT_INACTIVE } from "./touched-messages.ts"
+import { SLOT_DELAYED, SLOT_HALF, SLOT_INACTIVE } from "./touched-messages.ts"
 
 /** Messages shown by one peek at most. */
 export const PEEK_COUNT_MAX = 1024
@@ -23,6 +23,8 @@ export interface QueueStatus {
   readonly activeCount: number
   readonly inactiveCount: number
   readonly delayedCount: number
+  /** Half messages. */
+  readonly halfCount: number
   /** Deleted, and can be rewound. */
   readonly rewindableCount: number
   /** Enqueue time of the oldest message that is not deleted, Unix ms; undefined when there is none (CMQ minMsgTime). */
@@ -48,7 +50,7 @@ export interface QueueList {
   readonly queues: readonly { readonly queueId: QueueId; readonly queueName: string }[]
 }
 
-export type MessageState = "active" | "inactive" | "delayed" | "rewindable"
+export type MessageState = "active" | "inactive" | "delayed" | "half" | "rewindable"
 
 /** What to look at. */
 export interface PeekRequest {
@@ -66,7 +68,7 @@ export interface PeekedMessages {
   readonly lengths: readonly number[]
   readonly sequences: readonly number[]
   readonly states: readonly MessageState[]
-  /** When the state ends by itself, Unix ms: active = retention, inactive = visibility, delayed, rewindable. */
+  /** When the state ends by itself, Unix ms: active = retention, inactive = visibility, delayed, half = query, rewindable. */
   readonly dueAtMs: readonly number[]
   readonly enqueuedAtMs: readonly number[]
   /** 0 before the first delivery, and for rewindable messages. */
@@ -90,6 +92,7 @@ export function readQueueStatus(state: MachineState, queueId: QueueId): QueueSta
     activeCount: queue.activeCount,
     inactiveCount: queue.inactiveCount,
     delayedCount: queue.delayedCount,
+    halfCount: queue.halfCount,
     rewindableCount: queue.messages.keptCount,
     oldestUnconsumedAtMs: queue.messages.oldestUnconsumedAtMs(),
     bytes: queue.messages.chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0),
@@ -137,10 +140,44 @@ export function peekMessages(state: MachineState, request: PeekRequest): PeekedM
   return peeked
 }
 
+/** Half messages about which producers were asked, in the order of their sequences. */
+export interface QueriedHalves extends PeekedMessages {
+  readonly queryCounts: readonly number[]
+  readonly maxQueryCounts: readonly number[]
+}
+
+/** The half messages of a queue that wait for an answer to a query. Undefined for an unknown queue. O(half messages). */
+export function queriedHalves(state: MachineState, request: PeekRequest): QueriedHalves | undefined {
+  const queue = state.registry.get(request.queueId)
+  if (queue === undefined) return undefined
+  const { touched } = state
+  const fromSequence = wholeNumber(request.fromSequence, Number.MAX_SAFE_INTEGER)
+  const found = touched.halves
+    .bySlot()
+    .filter(({ id, queryCount }) => queryCount > 0 && touched.queueId(id) === queue.id)
+    .map((half) => ({ half, sequence: touched.sequence(half.id) }))
+    .filter(({ sequence }) => sequence >= fromSequence)
+    .sort((a, b) => a.sequence - b.sequence)
+  const page = found.slice(0, wholeNumber(request.maxCount, PEEK_COUNT_MAX))
+  const peeked = emptyPeek()
+  const queryCounts: number[] = []
+  const maxQueryCounts: number[] = []
+  for (const { half, sequence } of page) {
+    const chunk = queue.messages.find(sequence)
+    const offset = sequence - (chunk?.baseSequence ?? 0)
+    if (chunk === undefined || queue.isExpired(chunk.enqueuedAtMs(offset), state.nowMs)) continue
+    show(state, queue, { chunk, offset, peeked })
+    queryCounts.push(half.queryCount)
+    maxQueryCounts.push(half.maxQueryCount)
+  }
+  peeked.nextSequence = found[page.length]?.sequence
+  return { ...peeked, queryCounts, maxQueryCounts }
+}
+
 /** Smallest entry that a message still needs, a rewindable one included. */
 export function oldestLiveIndex(state: MachineState): number | undefined {
   let oldest = Number.POSITIVE_INFINITY
-  for (const queue of state.registry.sorted()) {
+  for (const queue of state.registry.all()) {
     for (const chunk of queue.messages.chunks) {
       if (chunk.minEntryIndex >= oldest) continue
       for (let offset = 0; offset < chunk.count; offset++) {
@@ -160,7 +197,7 @@ export interface EntryRange {
 /** Calls for every message in the range that is not gone; an entry with several is visited several times. */
 export function visitLive(state: MachineState, range: EntryRange, visit: (entryIndex: number) => void): void {
   const { fromIndex, toIndex } = range
-  for (const queue of state.registry.sorted()) {
+  for (const queue of state.registry.all()) {
     for (const chunk of queue.messages.chunks) {
       if (chunk.maxEntryIndex < fromIndex || chunk.minEntryIndex > toIndex) continue
       for (let offset = 0; offset < chunk.count; offset++) {
@@ -235,5 +272,6 @@ function stateOf(state: MachineState, chunk: MessageChunk, offset: number): Mess
   if (slot === -1) return "active"
   const slotState = state.touched.state(slot)
   if (slotState === SLOT_INACTIVE) return "inactive"
+  if (slotState === SLOT_HALF) return "half"
   return slotState === SLOT_DELAYED ? "delayed" : "active"
 }

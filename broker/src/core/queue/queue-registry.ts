@@ -61,9 +61,14 @@ export class QueueRegistry {
     return this.#deletedNames.has(foldedName(name))
   }
 
-  /** All queues in the order of their names by code unit. O(n log n) after a change. */
+  /** Those with a name, in the order of their names by code unit. O(n log n) after a change. */
   sorted(): readonly Queue[] {
     return this.#named.sorted()
+  }
+
+  /** Backlogs, too, in no order that replicas share. */
+  all(): IterableIterator<Queue> {
+    return this.#byId.values()
   }
 
   /** Backlogs, too, in the order of ids: the same on all replicas, restored or not. */

@@ -4,7 +4,7 @@
  * ```
  *            send                    receive
  *   -> [delayed] --delay ends--> [active] ----> [inactive] --delete--> [rewindable] --window ends--> gone
- *            \____________________^  ^  \___________/  |  \___________________________________________^
+ *   \-> [half] -----commit-------^  ^  \___________/  |  \___________________________________________^
  *                                    |   visibility    | dead letter: gone here, active in the other queue
  *                                    \---- rewind -----/ retention: gone from every state
  * ```
@@ -14,6 +14,7 @@
  * `returned` holds the active messages behind `front`, everything active at or after `front` is met by moving it.
  */
 import type { QueueAttributes } from "./command.ts"
+import type { BirthPlace, QueryPolicy } from "./half-messages.ts"
 import { ChunkList, type ChunkListParts } from "./chunk-list.ts"
 import { GONE, KEPT, UNTOUCHED, type MessageChunk } from "./message-chunk.ts"
 import type { Redrive } from "./redrive-task.ts"
@@ -22,6 +23,7 @@ import {
   SLOT_ACTIVE,
   SLOT_DELAYED,
   SLOT_FREE,
+  SLOT_HALF,
   SLOT_INACTIVE,
   type Delivery,
   type TouchedMessages,
@@ -29,7 +31,7 @@ import {
 
 /**
  * Since the queue was created; they never fall. At any time
- * `sent + movedIn = active + inactive + delayed + (deleted - rewound) + expired + deadLettered + redriven + cleared`.
+ * `sent + movedIn = active + inactive + delayed + half + (deleted - rewound) + expired + deadLettered + redriven + cleared`.
  */
 export interface QueueTotals {
   /** Stored by a send (repeated ones not counted). */
@@ -43,7 +45,7 @@ export interface QueueTotals {
   expired: number
   /** Moved to the dead-letter queue. */
   deadLettered: number
-  /** Dropped by ClearQueue before they were deleted. */
+  /** Dropped by ClearQueue before they were deleted, or rolled back. */
   cleared: number
   /** Deleted and made active again by RewindQueue. */
   rewound: number
@@ -81,6 +83,8 @@ export class Queue {
   activeCount = 0
   inactiveCount = 0
   delayedCount = 0
+  /** Half messages. */
+  halfCount = 0
   /** Persisted. */
   readonly totals: QueueTotals = emptyTotals()
   /** The newest task that moves messages out of here; undefined when there never was one. Persisted. */
@@ -108,7 +112,7 @@ export class Queue {
 
   /** What counts against `maxMsgHeapCount`. */
   get unconsumedCount(): number {
-    return this.activeCount + this.inactiveCount + this.delayedCount
+    return this.activeCount + this.inactiveCount + this.delayedCount + this.halfCount
   }
 
   /** Whether the message waits to be received. */
@@ -138,6 +142,15 @@ export class Queue {
     this.delayedCount++
   }
 
+  /** The newest message waits until its transaction is decided. Asserts nothing about slots: the caller counted them. */
+  halveNewest(slot: number, dueAtMs: number, facts: BirthPlace & QueryPolicy): void {
+    const chunk = this.messages.lastChunk()
+    this.#touched.halve(slot, dueAtMs, facts)
+    this.messages.setTouch(chunk, chunk.count - 1, slot + 1)
+    this.activeCount--
+    this.halfCount++
+  }
+
   /** Moves `front` or `returned` past the oldest active message. Undefined when there is none. Amortised O(log n). */
   takeNextActive(): number | undefined {
     for (;;) {
@@ -164,11 +177,13 @@ export class Queue {
     return slot
   }
 
-  /** inactive or delayed -> active. A delayed message is untouched again and gives its slot back. */
+  /** inactive, delayed or half -> active. Unless it was received, the message is untouched again and gives its slot back. */
   activate(chunk: MessageChunk, offset: number): void {
     const slot = chunk.slot(offset)
-    if (this.#touched.state(slot) === SLOT_DELAYED) {
-      this.delayedCount--
+    const state = this.#touched.state(slot)
+    if (state === SLOT_DELAYED || state === SLOT_HALF) {
+      if (state === SLOT_HALF) this.halfCount--
+      else this.delayedCount--
       this.#touched.free(slot)
       this.messages.setTouch(chunk, offset, UNTOUCHED)
     } else {
@@ -222,6 +237,7 @@ export class Queue {
     this.activeCount = 0
     this.inactiveCount = 0
     this.delayedCount = 0
+    this.halfCount = 0
     this.returned.clear()
     this.front = this.messages.nextSequence
     this.ageScan = this.messages.nextSequence
@@ -238,6 +254,7 @@ export class Queue {
         this.#checkSlot(slot, chunk.baseSequence + offset)
         if (state === SLOT_INACTIVE) this.inactiveCount++
         else if (state === SLOT_DELAYED) this.delayedCount++
+        else if (state === SLOT_HALF) this.halfCount++
         else {
           this.activeCount++
           if (chunk.baseSequence + offset < this.front) this.returned.add(chunk.baseSequence + offset)
@@ -250,8 +267,11 @@ export class Queue {
   #checkSlot(slot: number, sequence: number): void {
     if (slot === -1) return
     const isOurs = this.#touched.queueId(slot) === this.id && this.#touched.sequence(slot) === sequence
+    const isHalf = this.#touched.state(slot) === SLOT_HALF
     if (!isOurs || this.#touched.state(slot) === SLOT_FREE)
       throw new RangeError("corrupt checkpoint: a slot is missing")
+    if (isHalf !== (this.#touched.halves.get(slot) !== undefined))
+      throw new RangeError("corrupt checkpoint: a half message is missing")
   }
 
   #leaveState(chunk: MessageChunk, offset: number): void {
@@ -265,6 +285,7 @@ export class Queue {
     const state = this.#touched.state(slot)
     if (state === SLOT_INACTIVE) this.inactiveCount--
     else if (state === SLOT_DELAYED) this.delayedCount--
+    else if (state === SLOT_HALF) this.halfCount--
     else this.activeCount--
     this.#touched.free(slot)
   }

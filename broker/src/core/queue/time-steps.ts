@@ -1,17 +1,19 @@
 /**
- * What happens by itself when log time has come: delays and visibility timeouts end, retention and rewind windows end,
- * waiting messages become too old and move to the dead-letter queue.
+ * What happens by itself when log time has come: delays and visibility timeouts end, producers of half messages are asked,
+ * retention and rewind windows end, waiting messages become too old and move to the dead-letter queue.
  *
  * One step is one message, or one chunk of messages that expire together. The steps of an entry are bounded, so a
  * large expiry cannot hold up the log; what is left comes with the next entry, in the same order on every replica:
- * by time, then visibility and delays (by slot), then retention, windows and ages (by queue id), then the pauses of
+ * by time, then visibility, delays and queries (by slot), then retention, windows and ages (by queue id), then the pauses of
  * subscriptions (by id), then the turns of redrives (by queue id).
  */
 import { endPause } from "./deliveries.ts"
+import { endQueryGap } from "./half-queries.ts"
 import type { MachineState } from "./machine-state.ts"
 import type { Queue } from "./queue.ts"
 import { takeRedriveTurn } from "./redrive.ts"
 import { dropStaleReturned, expireMessages, releaseKept } from "./retention.ts"
+import { SLOT_HALF } from "./touched-messages.ts"
 import { assert } from "../assert.ts"
 
 /** Does everything that is due, at most `limits.timeStepsPerEntry` steps. */
@@ -28,7 +30,7 @@ export function runDueSteps(state: MachineState): void {
     const firstDueAtMs = Math.min(slotDueAtMs, queueDueAtMs, retryDueAtMs, redriveDueAtMs)
     if (firstDueAtMs > state.nowMs) break
     if (slotDueAtMs === firstDueAtMs) {
-      endDelayOrVisibility(state, state.touched.firstDue())
+      endWaiting(state, state.touched.firstDue())
       steps--
     } else if (queue !== undefined && queueDueAtMs === firstDueAtMs) {
       const done = stepQueue(state, queue, steps)
@@ -43,7 +45,12 @@ export function runDueSteps(state: MachineState): void {
   state.deduplication.expire(state.nowMs, steps)
 }
 
-/** The visibility timeout of a slot's message ends now, or its delay does. */
+function endWaiting(state: MachineState, slot: number): void {
+  if (state.touched.state(slot) === SLOT_HALF) endQueryGap(state, slot)
+  else endDelayOrVisibility(state, slot)
+}
+
+/** The visibility timeout of a slot's message ends now, or its delay does, or its transaction is committed. */
 export function endDelayOrVisibility(state: MachineState, slot: number): void {
   const queue = state.registry.get(state.touched.queueId(slot))
   assert(queue !== undefined, "a slot belongs to a queue")

@@ -154,6 +154,20 @@ describe("pushing to an address", () => {
     expect(driver.machine.subscriptionStatus(subscriptionId)).toMatchObject({ deliveredCount: 2, failureCount: 0 })
   })
 
+  test("what waits keeps its place in the log, however old it is", () => {
+    const { driver, subscriptionId } = pushed()
+    const first = driver.machine.appliedIndex
+    driver.create("busy")
+    driver.send("busy", ["x"])
+    expect(driver.machine.oldestLiveIndex()).toBe(first)
+    const live: number[] = []
+    driver.machine.visitLive({ fromIndex: 1, toIndex: first }, (index) => live.push(index))
+    expect(live).toEqual([first, first, first])
+    driver.reportPush(news, { deliveredThrough: 3 })
+    expect(driver.waiting(subscriptionId)).toEqual([])
+    expect(driver.machine.oldestLiveIndex()).toBeGreaterThan(first)
+  })
+
   test("a failure pauses the subscription until its time, over a restart", () => {
     const { driver, subscriptionId } = pushed()
     driver.machine.takeWakened()

@@ -115,6 +115,23 @@ export function listSubscriptions(
   return { totalCount, subscriptions }
 }
 
+/** How far the delivery to one subscription has come. */
+export interface SubscriptionProgress {
+  readonly topicName: string
+  readonly subscriptionName: string
+  readonly waitingCount: number
+  readonly deliveredCount: number
+  readonly droppedCount: number
+}
+
+/** Every subscription, one after the other; those made or removed meanwhile may be missing. */
+export function* subscriptionSamples(state: MachineState): Iterable<SubscriptionProgress> {
+  for (const { name, topic, backlog, deliveredCount, droppedCount } of state.topics.everySubscription()) {
+    const waitingCount = backlog.activeCount
+    yield { topicName: topic.name, subscriptionName: name, waitingCount, deliveredCount, droppedCount }
+  }
+}
+
 /** Subscriptions with an address, something that waits and no pause, in the order of ids. */
 export function waitingPushes(state: MachineState): readonly SubscriptionId[] {
   return state.topics

@@ -75,6 +75,11 @@ export class TopicRegistry {
     return [...this.#subscriptions.values()].sort((a, b) => a.id - b.id)
   }
 
+  /** In no order that counts; the same while nothing is added. */
+  everySubscription(): IterableIterator<Subscription> {
+    return this.#subscriptions.values()
+  }
+
   create(topicName: string, attributes: TopicAttributes, nowMs: number): Topic {
     const topic = this.add({ id: this.#parts.queues.nextQueueId++, name: topicName, createdAtMs: nowMs }, attributes)
     this.#parts.dirtyTopics.changed(topic)

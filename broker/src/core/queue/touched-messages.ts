@@ -1,14 +1,16 @@
 /**
- * The exceptional messages of all queues of a machine, as columns: received ones, returned ones, delayed ones.
+ * The exceptional messages of all queues of a machine, as columns: received ones, returned ones, delayed ones, halves.
  *
  * A message gets a slot when it is first received (or sent with a delay) and gives it back when it is gone or, after
- * a delay, untouched again. A receipt handle is a slot and the number of the delivery that filled it.
+ * a delay, untouched again. A receipt handle is a slot and the number of the delivery that filled it. A half message has
+ * one until its transaction is decided.
  *
  * Free slots form a list through the `sequences` column, newest first, so that all replicas hand out the same slot
  * next, restored ones too. When the last slot is given back the table begins again from nothing.
  */
 import { assert } from "../assert.ts"
 import { DeadlineHeap } from "../deadline-heap.ts"
+import { HalfMessages, type BirthPlace, type QueryPolicy } from "./half-messages.ts"
 import { SLOT_COUNT_MAX } from "./machine-limits.ts"
 
 export const SLOT_FREE = 0
@@ -16,6 +18,8 @@ export const SLOT_FREE = 0
 export const SLOT_ACTIVE = 1
 export const SLOT_INACTIVE = 2
 export const SLOT_DELAYED = 3
+/** Sent as half of a transaction, not committed yet. */
+export const SLOT_HALF = 4
 
 /** Slots written down together. */
 export const SLOTS_PER_PAGE = 256
@@ -43,6 +47,8 @@ export interface Delivery {
 }
 
 export class TouchedMessages {
+  /** More about the slots in the state HALF. */
+  readonly halves = new HalfMessages()
   #columns = makeColumns(INITIAL_SLOTS)
   readonly #deadlines = new DeadlineHeap()
   #isPageDirty = new Uint8Array(INITIAL_SLOTS / SLOTS_PER_PAGE)
@@ -78,7 +84,7 @@ export class TouchedMessages {
     return this.#columns
   }
 
-  /** Unix ms when the first delay or visibility timeout ends; Infinity when there is none. O(1). */
+  /** Unix ms when the first delay, visibility timeout or gap between queries ends; Infinity when there is none. O(1). */
   firstDueAtMs(): number {
     return this.#deadlines.firstDueAtMs()
   }
@@ -113,7 +119,7 @@ export class TouchedMessages {
     return this.#columns.firstDequeuedAtMs[slot] as number
   }
 
-  /** End of the delay or of the visibility timeout, Unix ms; undefined for an active message. */
+  /** End of the delay, of the visibility timeout or of the gap before the next query, Unix ms; undefined for an active message. */
   dueAtMs(slot: number): number | undefined {
     return this.#deadlines.dueAtMs(slot)
   }
@@ -138,6 +144,7 @@ export class TouchedMessages {
 
   free(slot: number): void {
     assert(this.state(slot) !== SLOT_FREE, "a slot is freed once")
+    if (this.state(slot) === SLOT_HALF) this.halves.remove(slot)
     this.#deadlines.remove(slot)
     this.#columns.states[slot] = SLOT_FREE
     this.#columns.sequences[slot] = this.#firstFree
@@ -153,6 +160,14 @@ export class TouchedMessages {
     this.#changed(slot)
   }
 
+  /** The message of the slot is a half; its producer is asked at that time. */
+  halve(slot: number, dueAtMs: number, facts: BirthPlace & QueryPolicy): void {
+    this.#columns.states[slot] = SLOT_HALF
+    this.#deadlines.set(slot, dueAtMs)
+    this.halves.add(slot, facts)
+    this.#changed(slot)
+  }
+
   deliver(slot: number, delivery: Delivery): void {
     const columns = this.#columns
     const dequeueCount = (columns.dequeueCounts[slot] as number) + 1
@@ -164,7 +179,7 @@ export class TouchedMessages {
     this.#changed(slot)
   }
 
-  /** The visibility timeout of an inactive message ends at another time. */
+  /** The visibility timeout of an inactive message, or the gap of a half one, ends at another time. */
   reschedule(slot: number, nextVisibleAtMs: number): void {
     this.#deadlines.set(slot, nextVisibleAtMs)
     this.#changed(slot)
@@ -194,8 +209,15 @@ export class TouchedMessages {
   }
 
   /** Restore, first step: the facts of the meta record. */
-  restoreMeta(firstFree: number, usedEnd: number): void {
-    if (!(usedEnd >= 0 && usedEnd <= SLOT_COUNT_MAX)) throw new RangeError("corrupt checkpoint: slot count")
+  restoreMeta(firstFree: number, usedEnd: number, pageCount: number): void {
+    const isCount = Number.isInteger(usedEnd) && usedEnd >= 0 && usedEnd <= SLOT_COUNT_MAX
+    // Before the table is made as long as the record says: the slots that it speaks of are there.
+    if (!isCount || Math.ceil(usedEnd / SLOTS_PER_PAGE) !== pageCount) {
+      throw new RangeError("corrupt checkpoint: slot count")
+    }
+    if (firstFree !== NO_SLOT && !(Number.isInteger(firstFree) && firstFree >= 0 && firstFree < usedEnd)) {
+      throw new RangeError("corrupt checkpoint: the first free slot")
+    }
     this.#reserve(usedEnd)
     this.#firstFree = firstFree
     this.#usedEnd = usedEnd
@@ -207,7 +229,7 @@ export class TouchedMessages {
     const state = this.state(slot)
     if (state === SLOT_FREE) return
     this.#usedCount++
-    if (state === SLOT_INACTIVE || state === SLOT_DELAYED) this.#deadlines.set(slot, dueAtMs)
+    if (state !== SLOT_ACTIVE) this.#deadlines.set(slot, dueAtMs)
   }
 
   #extend(): number {

@@ -1,10 +1,10 @@
 /** The HTTP face over a local broker, on a free port: what every test of the suite talks to. */
-import { makePrometheusMetrics } from "../../../src/adapters/system/prometheus-metrics.ts"
 import { httpFaceDefaults, makeHttpFace } from "../../../src/adapters/http/http-server.ts"
 import type { HttpFace, HttpFaceOptions } from "../../../src/adapters/http/http-server.ts"
 import { loadUws } from "../../../src/adapters/http/uws-server.ts"
 import type { Clock, Logger } from "../../../src/ports.ts"
 import { LocalBroker } from "../local-broker.ts"
+import { makeTestMetrics } from "./test-metrics.ts"
 
 export const SECRET_ID = "AKIDconformance0000000000000000000000"
 export const SECRET_KEY = "conformanceSecretKey"
@@ -58,13 +58,7 @@ export async function openFace(httpServer: "uws" | "node", changes: FaceChanges 
   const broker = new LocalBroker()
   const clock = new TestClock()
   const logger = new TestLogger()
-  const metrics = makePrometheusMetrics({
-    version: "0.0.0",
-    commit: "test",
-    nodeId: 1,
-    queueSeriesMax: 2,
-    withProcess: false,
-  })
+  const metrics = makeTestMetrics()
   metrics.setQueues(() => broker.samples())
   const defaults = httpFaceDefaults("0.0.0")
   const face = await makeHttpFace({

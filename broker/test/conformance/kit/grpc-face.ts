@@ -8,12 +8,12 @@ import { expect } from "vitest"
 import { GRPC_SERVER_DEFAULTS, startGrpcServer } from "../../../src/adapters/grpc/grpc-server.ts"
 import type { GrpcServerOptions } from "../../../src/adapters/grpc/grpc-server.ts"
 import { NodeTimers } from "../../../src/adapters/system/node-timers.ts"
-import { makePrometheusMetrics } from "../../../src/adapters/system/prometheus-metrics.ts"
 import { LocalBroker } from "../local-broker.ts"
 import { SECRET_ID, SECRET_KEY, TestClock } from "./face.ts"
+import { makeTestMetrics } from "./test-metrics.ts"
 
 const PROTO_ROOT = fileURLToPath(new URL("../../../../proto/", import.meta.url))
-const FILES = ["queues", "messages", "cluster"].map((name) => `opencmq/v1/${name}.proto`)
+const FILES = ["queues", "messages", "topics", "cluster"].map((name) => `opencmq/v1/${name}.proto`)
 
 /** As a stranger reads them: all as text that may not fit a number. */
 const API = loader.loadSync(FILES, { includeDirs: [PROTO_ROOT], longs: String, enums: String, oneofs: true })
@@ -36,13 +36,7 @@ export async function openGrpcFace(changes: GrpcFaceChanges = {}): Promise<TestG
   const broker = new LocalBroker()
   const clock = new TestClock()
   const clients: GrpcClient[] = []
-  const metrics = makePrometheusMetrics({
-    version: "0.0.0",
-    commit: "test",
-    nodeId: 1,
-    queueSeriesMax: 2,
-    withProcess: false,
-  })
+  const metrics = makeTestMetrics()
   const { authentication, ...rest } = changes
   const server = await startGrpcServer({
     service: broker,

@@ -40,6 +40,8 @@ export interface TcpReply {
   readonly msgids: readonly bigint[]
   /** Of either kind of pull. */
   readonly messages: readonly Pulled[]
+  /** What the server asks by itself (1042). */
+  readonly query: { readonly queueName: string; readonly msgId: bigint } | undefined
   readonly failures: readonly { readonly receiptHandle: bigint; readonly errCode: bigint; readonly errMsg: string }[]
 }
 
@@ -59,12 +61,16 @@ export function requestFrame(seqno: bigint, name: CommandName, body: readonly Wi
 }
 
 /** Fields of 1020. */
-export function authentication(hash: "sha1" | "sha256" = "sha1", clientId = "10.0.0.5@DEFAULT"): WireField[] {
-  const signature = createHmac(hash, SECRET_KEY)
-    .update(clientId + SECRET_ID)
+export function authentication(
+  hash: "sha1" | "sha256" = "sha1",
+  clientId = "10.0.0.5@DEFAULT",
+  { secretId, secretKey } = { secretId: SECRET_ID, secretKey: SECRET_KEY },
+): WireField[] {
+  const signature = createHmac(hash, secretKey)
+    .update(clientId + secretId)
     .digest("base64")
   return [
-    [1, SECRET_ID],
+    [1, secretId],
     [2, signature],
     [3, clientId],
     [4, hash === "sha1" ? "HmacSHA1" : "HmacSHA256"],
@@ -103,9 +109,9 @@ export class TcpClient {
     })
   }
 
-  static async open(port: number): Promise<TcpClient> {
+  static async open(port: number, keys?: { secretId: string; secretKey: string }): Promise<TcpClient> {
     const client = await TcpClient.connect(port)
-    const { result, error } = await client.call("authenticate", ...authentication())
+    const { result, error } = await client.call("authenticate", ...authentication("sha1", undefined, keys))
     if (result !== 0n) throw new Error(`not authenticated: ${String(result)} ${error}`)
     return client
   }
@@ -122,7 +128,8 @@ export class TcpClient {
   }
 
   async reply(seqno: bigint): Promise<TcpReply> {
-    const found = (): TcpReply | undefined => this.replies.find((reply) => reply.seqno === BigInt.asUintN(64, seqno))
+    const found = (): TcpReply | undefined =>
+      this.replies.find((reply) => reply.query === undefined && reply.seqno === BigInt.asUintN(64, seqno))
     await poll(() => found() !== undefined || this.isClosed, 20_000)
     const reply = found()
     if (reply === undefined) throw new Error("the connection was closed")
@@ -160,6 +167,10 @@ function replyOf(payload: Buffer): TcpReply {
     requestId: number(10),
     msgids: numbersIn(fields, 29),
     messages: pulled.map((bytes) => pulledOf(fieldsOf(bytes))),
+    query: piecesIn(fields, 223).map((bytes) => {
+      const parts = fieldsOf(bytes)
+      return { queueName: String(piecesIn(parts, 1)[0]), msgId: numbersIn(parts, 2)[0] ?? -1n }
+    })[0],
     failures: piecesIn(fields, 28).map((bytes) => {
       const parts = fieldsOf(bytes)
       const [receiptHandle = -1n, errCode = -1n] = [numbersIn(parts, 1)[0], numbersIn(parts, 2)[0]]

@@ -1,33 +1,23 @@
 /** The TCP face over a local broker, on a free port, with seconds that a test lets pass by hand. */
-import { makePrometheusMetrics } from "../../../src/adapters/system/prometheus-metrics.ts"
+import { NodeTimers } from "../../../src/adapters/system/node-timers.ts"
 import { TCP_FACE_DEFAULTS } from "../../../src/adapters/tcp/face-options.ts"
 import type { TcpFaceOptions } from "../../../src/adapters/tcp/face-options.ts"
 import { TcpFace } from "../../../src/adapters/tcp/tcp-face.ts"
 import type { MetricsPage } from "../../../src/node/metrics.ts"
 import type { BrokerService } from "../../../src/node/service-types.ts"
-import type { Cancel, Timers } from "../../../src/ports.ts"
+import type { Cancel } from "../../../src/ports.ts"
 import { SECRET_ID, SECRET_KEY, TestClock, TestLogger } from "./face.ts"
+import { makeTestMetrics } from "./test-metrics.ts"
 
 /** Periodic timers run when a test says so; the others are real. */
-export class HandTimers implements Timers {
+export class HandTimers extends NodeTimers {
   readonly #periodic = new Set<() => void>()
 
   get periodicCount(): number {
     return this.#periodic.size
   }
 
-  soon(run: () => void): void {
-    setImmediate(run)
-  }
-
-  after(delayMs: number, run: () => void): Cancel {
-    const timer = setTimeout(run, delayMs)
-    return () => {
-      clearTimeout(timer)
-    }
-  }
-
-  every(_periodMs: number, run: () => void): Cancel {
+  override every(_periodMs: number, run: () => void): Cancel {
     this.#periodic.add(run)
     return () => this.#periodic.delete(run)
   }
@@ -52,13 +42,7 @@ export async function openTcpFace(
   keys: ReadonlyMap<string, string> = new Map([[SECRET_ID, SECRET_KEY]]),
 ): Promise<TestTcpFace> {
   const timers = new HandTimers()
-  const metrics = makePrometheusMetrics({
-    version: "0.0.0",
-    commit: "test",
-    nodeId: 1,
-    queueSeriesMax: 2,
-    withProcess: false,
-  })
+  const metrics = makeTestMetrics()
   const face = new TcpFace({
     service,
     keys,

@@ -14,6 +14,7 @@ export const TOPIC_EXAMPLES = [
     params: { limit: 20 },
     reply: { ...OK, totalCount: 1, topicList: [{ topicId: "topic-daa66d13", ...TOPIC }] },
   },
+  { action: "QueryTopicRoute", params: TOPIC, reply: { ...OK, addr: ["127.0.0.1:7073"] } },
   { action: "SetTopicAttributes", params: { ...TOPIC, maxMsgSize: 1024 }, reply: OK },
   {
     action: "Subscribe",
@@ -101,6 +102,7 @@ const PUBLISH_ERRORS: readonly ErrorName[] = [
   ...TOPIC_ERRORS_COMMON,
   "messageEmpty",
   "messageTooLarge",
+  "attributeInvalid",
   "tooManyMessageTags",
   "tooManyDelimiters",
   "routingKeyMissing",
@@ -115,6 +117,7 @@ export const TOPIC_ERRORS = {
   ListTopic: [],
   GetTopicAttributes: TOPIC_ERRORS_COMMON,
   DeleteTopic: [...TOPIC_ERRORS_COMMON, "topicHasSubscriptions"],
+  QueryTopicRoute: TOPIC_ERRORS_COMMON,
   PublishMessage: PUBLISH_ERRORS,
   BatchPublishMessage: [...PUBLISH_ERRORS, "batchTooLarge", "parameterBatchSize", "parameterNotConsecutive"],
   Subscribe: [

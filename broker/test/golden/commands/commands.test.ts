@@ -135,10 +135,36 @@ function redriveV1(): Uint8Array {
   return builder.finish(1_700_000_000_000)
 }
 
-/** The queues came first; topics and redrives have files of their own, since released ones are never changed. */
+function transactionsV1(): Uint8Array {
+  const builder = new EntryBuilder()
+  builder.begin({ setId: 0 })
+  builder.addAdmin({ kind: "createQueue", queueName: "orders", attributes })
+  const half = { delayMs: 0, attributes: [] }
+  builder.addPrepare({
+    queueId: 1,
+    messages: [
+      { ...half, body: Buffer.from("committed"), clientMessageId: "id-1" },
+      { ...half, body: Buffer.from("rolled back"), clientMessageId: "" },
+      { ...half, body: Buffer.from("undecided"), clientMessageId: "" },
+    ],
+    firstQueryIntervalMs: 5_000,
+    maxQueryCount: 15,
+  })
+  builder.addConfirm({
+    queueId: 1,
+    decisions: [
+      { entryIndex: 12, ordinal: 0, isCommit: true },
+      { entryIndex: 12, ordinal: 1, isCommit: false },
+    ],
+  })
+  return builder.finish(1_700_000_000_000)
+}
+
+/** The queues came first; topics, transactions and redrives have files of their own, since released ones are never changed. */
 const GOLDEN = [
   { what: "queues", entry: entryV1, name: "entry-v1", state: "state-v1.txt" },
   { what: "topics", entry: topicsV1, name: "topics-v1", state: "topics-state-v1.txt" },
+  { what: "transactions", entry: transactionsV1, name: "transactions-v1", state: "transactions-state-v1.txt" },
   { what: "redrives", entry: redriveV1, name: "redrive-v1", state: "redrive-state-v1.txt" },
 ]
 

@@ -64,7 +64,12 @@ const DEAD_LETTER: DeliveredMessage = {
   },
 }
 
-/** Answers what the recording says; knows the queues `orders` and `empty`. */
+interface Asked {
+  readonly queueName?: string
+  readonly topicName?: string
+}
+
+/** Answers what the recording says; knows the queues `orders` and `empty` and the topic `news`. */
 class RecordedService implements BrokerService {
   readonly asked: (readonly [UseCaseName, unknown])[] = []
   leaderHint = (): undefined => undefined
@@ -78,11 +83,12 @@ class RecordedService implements BrokerService {
     call: { readonly context: RequestContext; readonly done: (reply: Reply<ValueOf<K>>) => boolean | undefined },
   ): void {
     this.asked.push([name, request])
-    const reply = this.#reply(name, request as RequestOf<"receiveMessages">)
+    const reply = this.#reply(name, request as Asked)
     setImmediate(() => call.done(reply as Reply<ValueOf<K>>))
   }
 
-  #reply(name: UseCaseName, request: RequestOf<"receiveMessages">): unknown {
+  #reply(name: UseCaseName, request: Asked): unknown {
+    if (request.topicName === "nowhere") return { ok: false, error: "topicNotFound", args: [] }
     if (request.queueName === "nowhere") return { ok: false, error: "queueNotFound", args: [] }
     if (request.queueName === "empty") return { ok: false, error: "noMessage", args: [] }
     return { ok: true, value: this.#value(name, request) }
@@ -97,7 +103,11 @@ class RecordedService implements BrokerService {
       const { handles } = request as RequestOf<"deleteMessages">
       return { failed: handles.map(({ deliveryNumber }) => deliveryNumber !== HELLO.deliveryHandle.deliveryNumber) }
     }
-    const { messages } = request as RequestOf<"sendMessages">
+    if (name === "confirmMessages") {
+      const { decisions } = request as RequestOf<"confirmMessages">
+      return { failed: decisions.map(({ msgId }) => msgId !== HELLO.msgId) }
+    }
+    const { messages } = request as RequestOf<"sendMessages"> | RequestOf<"publishMessages">
     return { msgIds: messages.length === 1 ? [HELLO.msgId] : [DEAD_LETTER.msgId, String(2n ** 63n)], duplicates: [] }
   }
 }
@@ -137,13 +147,22 @@ test("what the node was asked is what was sent", async () => {
   // All of it in one write: replies may overtake each other, requests do not.
   socket.write(Buffer.concat(stepsOf("session.txt").map(({ sent }) => sent)))
   socket.resume()
-  await poll(() => service.asked.length === 9, 5_000)
+  await poll(() => service.asked.length === 15, 5_000)
   expect(service.asked.slice(1, 6)).toMatchObject([
     ["sendMessages", { messages: [{ delayMs: 5_000 }, { body: Buffer.from([0xff, 0]), delayMs: 5_000 }] }],
     ["receiveMessages", { maxCount: 1, pollingWaitMs: 10_000, visibilityTimeoutMs: undefined }],
     ["receiveMessages", { maxCount: 16, pollingWaitMs: 10_000, visibilityTimeoutMs: undefined }],
     ["deleteMessages", { handles: [HELLO.deliveryHandle] }],
     ["deleteMessages", { handles: [HELLO.deliveryHandle, DEAD_LETTER.deliveryHandle] }],
+  ])
+  const labels = { tags: ["red", "été"], routingKey: "order.created", clientMessageId: "", attributes: [] }
+  const bodies = [Buffer.from("a"), Buffer.from([0xff, 0])]
+  expect(service.asked.filter(([name]) => name === "publishMessages").slice(0, 2)).toEqual([
+    [
+      "publishMessages",
+      { topicName: "news", messages: [{ ...labels, body: Buffer.from("x"), tags: [], routingKey: "" }] },
+    ],
+    ["publishMessages", { topicName: "news", messages: bodies.map((body) => ({ ...labels, body })) }],
   ])
   socket.destroy()
   await close()

@@ -10,6 +10,7 @@ import type {
   SubscriptionAttributes,
   TopicAttributes,
 } from "../../../src/core/queue/command.ts"
+import type { QueryPolicy } from "../../../src/core/queue/half-messages.ts"
 import { defaultMachineLimits, type MachineLimits } from "../../../src/core/queue/machine-limits.ts"
 import type { MachineMutant } from "../../../src/core/queue/machine-mutant.ts"
 import type { Outcome, Provenance } from "../../../src/core/queue/outcome.ts"
@@ -124,6 +125,25 @@ export class MachineDriver {
     return this.run((builder) => {
       builder.addAdmin({ kind: "cancelRedrive", queueName })
     })
+  }
+
+  prepare(queueName: string, bodies: readonly string[], what: Partial<QueryPolicy> = {}): Outcome {
+    const messages = bodies.map((body) => outgoing(body))
+    const policy = { firstQueryIntervalMs: 5000, maxQueryCount: 15, ...what }
+    return this.run((builder) => builder.addPrepare({ queueId: this.queueId(queueName), messages, ...policy }))
+  }
+
+  /** By the numbers of the messages. Which of them failed. */
+  confirm(queueName: string, msgIds: readonly number[], isCommit: boolean): boolean[] {
+    const places = [...this.#msgIds.keys()]
+    const decisions = msgIds.map((msgId) => {
+      const [entryIndex = 0, ordinal = 0] = (places[msgId - 1] ?? "").split("/").map(Number)
+      return { entryIndex, ordinal, isCommit }
+    })
+    this.run((builder) => {
+      builder.addConfirm({ queueId: this.queueId(queueName), decisions })
+    })
+    return [...this.outcome.failed]
   }
 
   createTopic(topicName: string, attributes: Partial<TopicAttributes> = {}): Outcome {

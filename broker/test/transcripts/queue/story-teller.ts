@@ -69,6 +69,10 @@ export class StoryTeller {
       return this.#counted(this.#done())
     },
     send: (words) => this.#send(words),
+    prepare: (words) => this.#prepare(words),
+    commit: ({ name, plain }) => this.#confirm(name, plain, true),
+    "roll-back": ({ name, plain }) => this.#confirm(name, plain, false),
+    queried: ({ name, options }) => this.#queried(name, options),
     receive: ({ name, options }) => {
       const visibility = options.get("visibilityTimeout")
       const received = this.#driver.receive(
@@ -90,7 +94,7 @@ export class StoryTeller {
     advance: ({ name }) => {
       const before = this.#places()
       this.#driver.advance(number(name))
-      return this.#changes(before)
+      return [...this.#changes(before), ...this.#queries()]
     },
     status: ({ name }) => this.#status(name),
     peek: ({ name, options }) => this.#peek(name, options),
@@ -145,6 +149,54 @@ export class StoryTeller {
       return Array.from({ length: count }, () => outgoing(body, { delayMs, clientMessageId }))
     })
     this.#driver.run((builder) => builder.addSend({ queueId: this.#driver.queueId(name), messages }))
+    return this.#sent()
+  }
+
+  /** `firstQuery=5s queries=3` */
+  #prepare({ name, plain, options }: Words): string[] {
+    this.#driver.prepare(
+      name,
+      plain.map((word) => word.slice(1, -1)),
+      {
+        firstQueryIntervalMs: number(options.get("firstQuery") ?? "5s"),
+        maxQueryCount: number(options.get("queries") ?? "15"),
+      },
+    )
+    return this.#sent()
+  }
+
+  #confirm(queueName: string, words: readonly string[], isCommit: boolean): string[] {
+    this.#driver.confirm(queueName, words.map(number), isCommit)
+    const { refusal, failed } = this.#driver.outcome
+    if (refusal !== undefined) return this.#done()
+    const success = isCommit ? "committed" : "rolled back"
+    return words.map((word, index) => `msgId=${word} ${failed[index] === true ? "messageIdInvalid" : success}`)
+  }
+
+  /** What producers are asked now. */
+  #queries(): string[] {
+    return this.#driver.machine.takeQueried().map(({ queueId, entryIndex, ordinal }) => {
+      const queueName = this.#driver.machine.queueName(queueId) ?? "?"
+      return `query: ${queueName} msgId=${String(this.#driver.msgId(entryIndex, ordinal))}`
+    })
+  }
+
+  #queried(queueName: string, options: ReadonlyMap<string, string>): string[] {
+    const listed = this.#driver.machine.queriedHalves({
+      queueId: this.#driver.queueId(queueName),
+      fromSequence: number(options.get("from") ?? "0"),
+      maxCount: number(options.get("max") ?? "20"),
+    })
+    if (listed === undefined) return ["unknown"]
+    const lines = listed.sequences.map((sequence, index) => {
+      const count = `${String(listed.queryCounts[index])} of ${String(listed.maxQueryCounts[index])}`
+      return `sequence=${String(sequence)} queries=${count} next=${this.#time(listed.dueAtMs[index] ?? 0)}`
+    })
+    if (listed.nextSequence !== undefined) lines.push(`next sequence=${String(listed.nextSequence)}`)
+    return lines.length === 0 ? ["nothing"] : lines
+  }
+
+  #sent(): string[] {
     const { sent, refusal } = this.#driver.outcome
     if (refusal !== undefined) return this.#done()
     const ids = Array.from({ length: sent.count }, (_, index) => {
@@ -194,6 +246,7 @@ export class StoryTeller {
       `rewindMsgNum=${String(status.rewindableCount)}`,
       `minMsgTime=${oldestMs === undefined ? "none" : this.#time(oldestMs)}`,
     ]
+    if (status.halfCount > 0) counts.push(`halfMsgNum=${String(status.halfCount)}`)
     const sums = Object.entries(totals).filter(([, count]) => count > 0)
     return [counts.join(" "), `totals ${sums.map(([total, count]) => `${total}=${String(count)}`).join(" ")}`.trim()]
   }
