@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib"
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** Without dependencies and lazy tables a queue client is small; raise this with a reason in the commit only. */
-export const SIZE_BUDGET_BYTES = 30_000
+export const SIZE_BUDGET_BYTES = 32_000
 
 /** @returns size and the packages that the sources import at run time, Node's own and ours left out. */
 export async function weighSdk(entry = "client-sdk/src/index.ts") {

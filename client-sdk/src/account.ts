@@ -3,6 +3,8 @@
  * connections, the retry budget and what is known about the endpoints.
  */
 import { AccountKeys } from "./account-keys.ts"
+import { traceMessage } from "./search.ts"
+import type { MessageTrace } from "./search.ts"
 import { checkOptions, checkString, typeError } from "./argument-check.ts"
 import { AttemptRunner } from "./attempt-runner.ts"
 import { Caller } from "./caller.ts"
@@ -240,6 +242,11 @@ export class Account {
     const { fields } = await this.#caller.call({ action: "GetClusterStatus", parameters: [], options })
     const cluster = fields["cluster"]
     return typeof cluster === "object" && cluster !== null ? (cluster as ClusterStatus) : {}
+  }
+
+  /** Where a message is, by its id alone. @throws CmqError `messageNotFound` when it is nowhere. An OpenCMQ extension. */
+  trace(msgId: string, options?: CallOptions): Promise<MessageTrace> {
+    return traceMessage(this.#caller, { msgId, options })
   }
 
   /** What this account knows about its endpoints. */

@@ -19,7 +19,12 @@ import { attributeParametersOf, readQueueStatus } from "./queue-attributes.ts"
 import type { QueueAttributes, QueueStatus } from "./queue-attributes.ts"
 import { openMessageStream, peekMessages, receiveMessage, receiveMessages } from "./receive.ts"
 import type { Peek, PeekOptions, ReceiveBatchOptions, ReceiveOptions } from "./receive.ts"
+import { cancelRedrive, describeRedrive, previewRedrive, startRedrive } from "./redrive.ts"
+import type { RedriveOptions, RedrivePreview, RedriveStatus } from "./redrive.ts"
+import { numberOf } from "./reply-fields.ts"
 import type { Fields } from "./reply-fields.ts"
+import { searchMessages } from "./search.ts"
+import type { Search, SearchOptions } from "./search.ts"
 import { asOutgoing, prepareMessage, sendMessage, sendMessages } from "./send.ts"
 import type { OutgoingMessage, SendBatchOptions, SendOptions, SendResult } from "./send.ts"
 import { Sender } from "./sender.ts"
@@ -99,11 +104,43 @@ export class Queue {
     await this.#call("ClearQueue", options)
   }
 
-  /** Makes messages that were sent at or after `to`, and deleted since, receivable again, for all consumers. */
-  async rewind(options: CallOptions & Readonly<{ to: Date }>): Promise<void> {
+  /**
+   * Makes messages that were sent at or after `to`, and deleted since, receivable again, for all consumers.
+   *
+   * @returns how many came back; with `dryRun` how many would, and nothing changes.
+   */
+  async rewind(options: CallOptions & Readonly<{ to: Date; dryRun?: boolean }>): Promise<number> {
     const startConsumeTime = String(Math.floor(options.to.getTime() / 1_000))
-    const parameters = [["queueName", this.name] as const, ["startConsumeTime", startConsumeTime] as const]
-    await this.#tools.caller.call({ action: "RewindQueue", parameters, options })
+    const parameters: [string, string][] = [
+      ["queueName", this.name],
+      ["startConsumeTime", startConsumeTime],
+    ]
+    if (options.dryRun === true) parameters.push(["dryRun", "1"])
+    const { fields } = await this.#tools.caller.call({ action: "RewindQueue", parameters, options })
+    return numberOf(fields["rewoundMsgNum"])
+  }
+
+  /**
+   * Starts the task that moves the dead letters in this queue back to where they came from, or to one queue. It runs in
+   * the broker, whoever leads; a queue has one at a time. Never repeated blindly. An OpenCMQ extension.
+   */
+  startRedrive(options?: RedriveOptions): Promise<void> {
+    return startRedrive(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** What `startRedrive` would do; nothing changes. */
+  previewRedrive(options?: RedriveOptions): Promise<RedrivePreview> {
+    return previewRedrive(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** How far the newest redrive is, also after its end. @throws CmqError `redriveNotFound` when there was none. */
+  redriveStatus(options?: CallOptions): Promise<RedriveStatus> {
+    return describeRedrive(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** Ends the redrive; what was moved stays moved. @returns how many that were. */
+  cancelRedrive(options?: CallOptions): Promise<number> {
+    return cancelRedrive(this.#tools.caller, { queueName: this.name, options })
   }
 
   // --- Sending ------------------------------------------------------------------------------------------
@@ -145,6 +182,11 @@ export class Queue {
   /** Shows messages without receiving them; nothing changes. An OpenCMQ extension. */
   peek(options: PeekOptions = {}): Promise<Peek> {
     return peekMessages(this.#tools.caller, { queueName: this.name, options })
+  }
+
+  /** Looks through the queue for messages; nothing changes. An OpenCMQ extension. */
+  search(options: SearchOptions = {}): Promise<Search> {
+    return searchMessages(this.#tools.caller, { queueName: this.name, options })
   }
 
   /**

@@ -80,11 +80,10 @@ const HANDLERS: Handlers = {
       queue.messages = []
       return ok({})
     }),
-  RewindQueue: (state, { queueName, startConsumeTime }) =>
+  RewindQueue: (state, { queueName, startConsumeTime, dryRun }) =>
     onQueue(state, queueName, (queue) => {
       if (queue.attributes.rewindSeconds === 0) return refused("rewindNotEnabled")
-      queue.rewind(startConsumeTime * 1_000)
-      return ok({})
+      return ok({ rewoundMsgNum: queue.rewind(startConsumeTime * 1_000, dryRun === 1) })
     }),
   QueryQueueRoute: (state, { queueName }) => onQueue(state, queueName, () => ok({ addr: ["127.0.0.1:7073"] })),
   SendMessage: (state, parameters) =>

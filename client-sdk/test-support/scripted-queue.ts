@@ -118,10 +118,11 @@ export class ScriptedQueue {
     message.visibleAtMs = nowMs
   }
 
-  rewind(startMs: number): void {
-    for (const message of this.messages) {
-      if (message.sentAtMs >= startMs) message.deletedAtMs = undefined
-    }
+  /** How many came back, or would. */
+  rewind(startMs: number, isDryRun: boolean): number {
+    const chosen = this.messages.filter(({ sentAtMs, deletedAtMs }) => sentAtMs >= startMs && deletedAtMs !== undefined)
+    if (!isDryRun) for (const message of chosen) message.deletedAtMs = undefined
+    return chosen.length
   }
 
   /** When the next hidden message becomes visible by itself. */

@@ -7,6 +7,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "BatchPublishMessage",
     "BatchReceiveMessage",
     "BatchSendMessage",
+    "CancelRedrive",
     "ChangeMessageVisibility",
     "ClearQueue",
     "ClearSubscriptionFilterTags",
@@ -17,6 +18,7 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "DeleteMessage",
     "DeleteQueue",
     "DeleteTopic",
+    "DescribeRedrive",
     "GetClusterStatus",
     "GetQueueAttributes",
     "GetSubscriptionAttributes",
@@ -35,12 +37,15 @@ test("every queue, topic and subscription action of CMQ is there, and OpenCMQ's 
     "RevokeKey",
     "RewindQueue",
     "RotateKey",
+    "SearchMessage",
     "SendHalfMessage",
     "SendMessage",
     "SetQueueAttributes",
     "SetSubscriptionAttributes",
     "SetTopicAttributes",
+    "StartRedrive",
     "Subscribe",
+    "TraceMessage",
     "UnbindDeadLetterQueue",
     "Unsubscribe",
   ])
@@ -85,7 +90,7 @@ test("GetQueueAttributes answers the thirteen fields that the Java SDKs ask for,
   )
 })
 
-test("only a send, a publish, a clear and a new key must not be repeated without an id", () => {
+test("only a send, a publish, a clear, a new key and the start of a redrive must not be repeated without an id", () => {
   expect(ACTION_NAMES.filter((name) => !actionRow(name).isRepeatable)).toEqual([
     "ClearQueue",
     "SendMessage",
@@ -95,6 +100,7 @@ test("only a send, a publish, a clear and a new key must not be repeated without
     "CreateKey",
     "RotateKey",
     "SendHalfMessage",
+    "StartRedrive",
   ])
   for (const name of ACTION_NAMES)
     if (!actionRow(name).isMutating) expect(actionRow(name).isRepeatable, name).toBe(true)

@@ -6,13 +6,21 @@
  * action does is not here. Parameters that no row names are ignored, though signed (cmq-api.md §0.7): Python, C++
  * and PHP send `UserpollingWaitSeconds`.
  */
-import { attributes, batchAttributes, clientMessageId, listParameters, maxMsgSize } from "./common-parameter-rows.ts"
+import {
+  attributes,
+  batchAttributes,
+  clientMessageId,
+  dryRun,
+  listParameters,
+  maxMsgSize,
+} from "./common-parameter-rows.ts"
 import type { DeadLetterPolicy } from "./dead-letter-policy.ts"
 import type { ErrorName } from "./errors.ts"
 import { KEY_ACTIONS } from "./key-actions.ts"
 import { LIMITS } from "./limits.ts"
 import type { LimitRow } from "./limits.ts"
 import type { MessageAttribute } from "./message-attributes.ts"
+import { RECOVERY_ACTIONS } from "./recovery-actions.ts"
 import { TOPIC_ACTIONS } from "./topic-actions.ts"
 import { TRANSACTION_ACTIONS } from "./transaction-actions.ts"
 
@@ -285,7 +293,7 @@ export const ACTIONS = {
   },
   RewindQueue: {
     summary: "Makes deleted messages receivable again, from a production time on, for all consumers.",
-    source: "D",
+    source: "D; dryRun, rewoundMsgNum: OpenCMQ",
     isMutating: true,
     isRepeatable: true,
     isAdministrative: true,
@@ -298,8 +306,9 @@ export const ACTIONS = {
         outOfRange: "rewindTimeInvalid",
         meaning: "Production time to go back to.",
       },
+      dryRun,
     },
-    reply: {},
+    reply: { rewoundMsgNum: "number" },
   },
   ListDeadLetterSourceQueues: {
     summary: "Lists the queues whose policy names this dead letter queue.",
@@ -453,6 +462,7 @@ export const ACTIONS = {
     reply: { msgInfoList: "list", nextSeq: "number?" },
   },
   ...TRANSACTION_ACTIONS,
+  ...RECOVERY_ACTIONS,
 
   GetClusterStatus: {
     summary: "Answers who leads, who follows and how far each is.",

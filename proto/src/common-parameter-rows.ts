@@ -20,6 +20,13 @@ export const listParameters = {
   },
 } as const
 
+export const dryRun = {
+  type: "int",
+  limit: LIMITS.dryRun,
+  fallback: LIMITS.dryRun.default,
+  meaning: "OpenCMQ: 1 = only count; nothing changes.",
+} as const
+
 /** Of one message. */
 export const attributes = {
   type: "attributes",

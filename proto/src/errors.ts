@@ -811,6 +811,41 @@ export const ERRORS = {
     text: "message is not existed, or deleted",
     source: "OpenCMQ",
   },
+  redriveRunning: {
+    ...invalid,
+    moduleCode: 20050,
+    http: 409,
+    grpc: "FAILED_PRECONDITION",
+    text: "a redrive of this queue is running, please wait or cancel it",
+    source: "OpenCMQ",
+  },
+  redriveNotRunning: {
+    ...invalid,
+    moduleCode: 20051,
+    http: 409,
+    grpc: "FAILED_PRECONDITION",
+    text: "no redrive of this queue is running",
+    source: "OpenCMQ",
+  },
+  redriveTargetInvalid: {
+    ...invalid,
+    moduleCode: 20052,
+    text: "the target of a redrive is not existed, or is the queue itself",
+    source: "OpenCMQ",
+  },
+  redriveSourceInvalid: {
+    ...invalid,
+    moduleCode: 20053,
+    text: "the source queue that a redrive is to be limited to is not existed",
+    source: "OpenCMQ",
+  },
+  redriveNotFound: {
+    ...notFound,
+    moduleCode: 20054,
+    sqs: SQS_INVALID,
+    text: "there was no redrive of this queue",
+    source: "OpenCMQ",
+  },
 } as const satisfies Record<string, ErrorRow>
 
 /** Name of an error: what the broker's core returns and what the SDK's errors carry. */

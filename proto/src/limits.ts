@@ -128,6 +128,15 @@ export const LIMITS = {
       "RewindQueue: production time to go back to; the queue's own window is narrower. Otherwise rewindTimeInvalid.",
     source: "D: RewindQueue",
   },
+  dryRun: {
+    min: 0,
+    max: 1,
+    default: 0,
+    unit: "number",
+    isConfigurable: false,
+    meaning: "RewindQueue and the like: 1 = tell what would be done, and change nothing.",
+    source: "OpenCMQ",
+  },
   inFlightPerQueueCount: {
     min: 1,
     max: 16_000_000,
@@ -287,6 +296,24 @@ export const LIMITS = {
     source: "OpenCMQ",
   },
 
+  searchScanCount: {
+    min: 1,
+    max: 100_000,
+    default: 10_000,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "SearchMessage: messages that one request looks at; 64 MiB of them at most. Its nextSeq goes on.",
+    source: "OpenCMQ",
+  },
+  searchTextLength: {
+    min: 1,
+    max: 1_024,
+    unit: "characters",
+    isConfigurable: false,
+    meaning: "SearchMessage: part of a body, or value of an attribute.",
+    source: "OpenCMQ",
+  },
+
   // --- Message attributes and de-duplication ----------------------------------------------------------------
   attributesPerMessageCount: {
     min: 0,
@@ -373,6 +400,15 @@ export const LIMITS = {
     isConfigurable: false,
     meaning: "Policy 1: age at which a message is moved; must be below msgRetentionSeconds.",
     source: "D:dlq, SetQueueAttributes",
+  },
+  redrivePerSecondCount: {
+    min: 1,
+    max: 50_000,
+    default: 1_000,
+    unit: "count",
+    isConfigurable: false,
+    meaning: "StartRedrive: messages moved in a second.",
+    source: "OpenCMQ",
   },
   deadLetterSourcesCount: {
     min: 0,

@@ -271,7 +271,7 @@ test("lists, peeks and rewinds", () => {
   })
   expect(read("RewindQueue", { startConsumeTime: "1700000000" })).toEqual({
     ok: true,
-    value: { queueName: "q", startConsumeTime: 1_700_000_000 },
+    value: { queueName: "q", startConsumeTime: 1_700_000_000, dryRun: 0 },
   })
   expect(refusal("RewindQueue", { startConsumeTime: "-1" })).toBe("rewindTimeInvalid startConsumeTime")
   expect(readParameters("GetClusterStatus", new Map([["queueName", "9"]]))).toEqual({ ok: true, value: {} })

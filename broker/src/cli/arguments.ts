@@ -21,6 +21,19 @@ export function secondsWithin(range: Range): (text: string) => number {
   }
 }
 
+/** A reader of moments in the past: `10m` (so long ago), `2026-08-01T12:00:00Z`, Unix seconds. */
+export function momentBefore(nowMs: number): (text: string) => Date {
+  return (text) => {
+    const ago = /^(\d{1,9})(s|m|h|d)$/.exec(text)
+    if (ago !== null) return new Date(nowMs - Number(ago[1]) * SECONDS[ago[2] as keyof typeof SECONDS] * 1_000)
+    const moment = /^\d{9,10}$/.test(text) ? new Date(Number(text) * 1_000) : new Date(text)
+    if (moment.getTime() >= 0 && moment.getTime() <= nowMs) return moment
+    throw new InvalidArgumentError(
+      "A time in the past is expected, as 10m (ago), 2026-08-01T12:00:00Z or Unix seconds.",
+    )
+  }
+}
+
 /** A reader of sizes: `4096`, `64KiB`, `1MiB`. */
 export function bytesWithin(range: Range): (text: string) => number {
   return (text) => {

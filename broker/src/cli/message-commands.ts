@@ -128,7 +128,8 @@ function receivedJson(message: Message): Record<string, unknown> {
 }
 
 /** `body` is the text; bytes that are no text are there as base64, too. */
-function viewJson(view: MessageView): Record<string, unknown> {
+/** A message for a program. */
+export function viewJson(view: MessageView): Record<string, unknown> {
   const { msgId, body, bytes, attributes, enqueueTime, firstDequeueTime, nextVisibleTime, dequeueCount, deadLetter } =
     view
   const isText = Buffer.from(body).equals(bytes)
@@ -230,20 +231,25 @@ async function peek({ terminal, account, format }: CommandTools, queueName: stri
   if (format === "json") {
     terminal.printJson({ messages: messages.map(viewJson), nextSeq })
   } else if (messages.length > 0) {
-    const nowMs = Date.now()
-    const rows = messages.map((each) => [
-      each.msgId,
-      ageText(each.enqueueTime, nowMs),
-      each.dequeueCount,
-      hiddenText(each, nowMs),
-      oneLine(each.body),
-    ])
-    terminal.print(columns(["MESSAGE", "AGE", "RECEIVED", "HIDDEN FOR", "BODY"], rows))
+    terminal.print(messageTable(messages))
     if (nextSeq !== undefined) terminal.note(`there is more: --from ${String(nextSeq)}`)
   }
   if (messages.length > 0) return EXIT_CODES.ok
   if (format === "table") terminal.note(`no message in ${queueName}`)
   return EXIT_CODES.timeoutOrEmpty
+}
+
+/** Messages as a table. */
+export function messageTable(messages: readonly MessageView[]): string {
+  const nowMs = Date.now()
+  const rows = messages.map((each) => [
+    each.msgId,
+    ageText(each.enqueueTime, nowMs),
+    each.dequeueCount,
+    hiddenText(each, nowMs),
+    oneLine(each.body),
+  ])
+  return columns(["MESSAGE", "AGE", "RECEIVED", "HIDDEN FOR", "BODY"], rows)
 }
 
 function hiddenText({ nextVisibleTime }: MessageView, nowMs: number): string {

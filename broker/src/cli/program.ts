@@ -10,6 +10,7 @@ import { addExplainCommand } from "./explain-command.ts"
 import { addKeyCommands } from "./key-commands.ts"
 import { addMessageCommands } from "./message-commands.ts"
 import { addQueueCommands } from "./queue-commands.ts"
+import { addSearchCommands } from "./search-commands.ts"
 import { addServerCommands } from "./server-commands.ts"
 import { addSubscriptionCommands } from "./subscription-commands.ts"
 import { Terminal, type Act, type Format, type TerminalStreams } from "./terminal.ts"
@@ -88,6 +89,7 @@ export function buildProgram(act: Act, streams: Pick<TerminalStreams, "stdout" |
   addQueueCommands(program, act)
   addMessageCommands(program, act)
   addKeyCommands(program, act)
+  addSearchCommands(program, act)
   addTopicCommands(program, act)
   addSubscriptionCommands(program, act)
   addClusterCommands(program, act)

@@ -1,5 +1,5 @@
 /**
- * `opencmq queue create | ls | show | set | rm | purge`
+ * `opencmq queue create | ls | show | set | rm | purge`; `recovery-commands.ts` has the others
  */
 import { isDeepStrictEqual } from "node:util"
 import {
@@ -23,6 +23,7 @@ import {
 import { EXIT_CODES } from "./exit-code.ts"
 import { CliFailure } from "./failure.ts"
 import { listLimitOption, lookUpEach, take } from "./look-up.ts"
+import { addRecoveryCommands } from "./recovery-commands.ts"
 import { columns, pairs } from "./table.ts"
 import type { Act, Terminal } from "./terminal.ts"
 
@@ -46,6 +47,7 @@ export function addQueueCommands(program: Command, act: Act): void {
   addSet(queue, act)
   addRemove(queue, act)
   addPurge(queue, act)
+  addRecoveryCommands(queue, act)
 }
 
 function addAttributeFlags(command: Command): Command {

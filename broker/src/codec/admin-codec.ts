@@ -6,6 +6,7 @@
  * one is a `CodecError`, and nothing of the parsed object itself reaches the machine.
  */
 import type {
+  CancelRedrive,
   ClearQueue,
   CreateKey,
   CreateQueue,
@@ -16,12 +17,14 @@ import type {
   Endpoint,
   Expire,
   QueueAttributes,
+  RedriveOrder,
   RevokeKey,
   RewindQueue,
   RotateKey,
   SetQueueAttributes,
   SetSubscriptionAttributes,
   SetTopicAttributes,
+  StartRedrive,
   Subscribe,
   SubscriptionAttributes,
   TopicAttributes,
@@ -39,6 +42,8 @@ export type AdminCommand =
   | RewindQueue
   | UnbindDeadLetterQueue
   | Expire
+  | StartRedrive
+  | CancelRedrive
   | TopicCommand
   | KeyCommand
 
@@ -78,7 +83,10 @@ export function adminCommandText(command: AdminCommand): string {
     case "deleteQueue":
     case "clearQueue":
     case "unbindDeadLetterQueue":
+    case "cancelRedrive":
       return JSON.stringify({ queueName: command.queueName })
+    case "startRedrive":
+      return JSON.stringify({ queueName: command.queueName, order: plainOrder(command.order) })
     case "expire":
       return "{}"
     case "createTopic":
@@ -152,7 +160,10 @@ export function parseAdminCommand(kind: AdminCommand["kind"], text: string): Adm
     case "deleteQueue":
     case "clearQueue":
     case "unbindDeadLetterQueue":
+    case "cancelRedrive":
       return { kind, queueName: nameIn(fields, "queueName") }
+    case "startRedrive":
+      return { kind, queueName: nameIn(fields, "queueName"), order: orderIn(objectIn(fields, "order")) }
     case "expire":
       return { kind }
     case "createTopic":
@@ -244,6 +255,21 @@ function plainTopic({ maxMsgBytes, filterType, msgRetentionMs }: Partial<TopicAt
 function plainSubscription(attributes: Partial<SubscriptionAttributes>): Json {
   const { notifyStrategy, notifyContentFormat, filterTags, bindingKeys } = attributes
   return { notifyStrategy, notifyContentFormat, filterTags, bindingKeys }
+}
+
+function plainOrder(order: RedriveOrder): Json {
+  const { targetQueueName, sourceQueueName, enqueuedFromMs, enqueuedUntilMs, messagesPerSecond } = order
+  return { targetQueueName, sourceQueueName, enqueuedFromMs, enqueuedUntilMs, messagesPerSecond }
+}
+
+function orderIn(fields: Json): RedriveOrder {
+  return {
+    targetQueueName: nameIn(fields, "targetQueueName"),
+    sourceQueueName: nameIn(fields, "sourceQueueName"),
+    enqueuedFromMs: numberIn(fields, "enqueuedFromMs"),
+    enqueuedUntilMs: numberIn(fields, "enqueuedUntilMs"),
+    messagesPerSecond: numberIn(fields, "messagesPerSecond"),
+  }
 }
 
 function topicIn(fields: Json): Partial<TopicAttributes> {

@@ -36,6 +36,18 @@ const adminCommands: readonly AdminCommand[] = [
   { kind: "clearQueue", queueName: "orders" },
   { kind: "rewindQueue", queueName: "orders", startConsumeAtMs: 1_700_000_000_000 },
   { kind: "unbindDeadLetterQueue", queueName: "dead" },
+  {
+    kind: "startRedrive",
+    queueName: "dead",
+    order: {
+      targetQueueName: "orders",
+      sourceQueueName: "",
+      enqueuedFromMs: 5,
+      enqueuedUntilMs: Number.MAX_SAFE_INTEGER,
+      messagesPerSecond: 1_000,
+    },
+  },
+  { kind: "cancelRedrive", queueName: "dead" },
   { kind: "expire" },
   {
     kind: "createTopic",

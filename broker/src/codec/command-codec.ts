@@ -21,6 +21,7 @@
  *      19 unsubscribe      JSON text (admin-codec.ts)
  *      20 prepareMessages  u8 0, u16 count, u32 queueId, u32 firstQueryIntervalMs, u16 maxQueryCount, messages as in 8
  *      21 confirmMessages  u8 0, u16 count, u32 queueId, count x {u48 entryIndex, u16 ordinal, u8 1 commit or 2 roll back}
+ *      24 startRedrive  25 cancelRedrive      JSON text (admin-codec.ts)
  *      28 createKey  29 rotateKey  30 revokeKey   JSON text (admin-codec.ts)
  *
  * receipt handle: u32 low word of the delivery number, u8 its upper byte, u24 slot
@@ -100,6 +101,8 @@ const adminKinds = {
   subscribe: 17,
   setSubscriptionAttributes: 18,
   unsubscribe: 19,
+  startRedrive: 24,
+  cancelRedrive: 25,
   createKey: 28,
   rotateKey: 29,
   revokeKey: 30,

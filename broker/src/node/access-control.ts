@@ -5,7 +5,7 @@
 import { encodeReceiptHandle, matchesName, parsePermission } from "@opencmq/proto"
 import type { ErrorName, Permission, PermissionKind, PermissionRole } from "@opencmq/proto"
 import type { AccessKey } from "../core/queue/access-keys.ts"
-import type { DeadLetterPolicy } from "../core/queue/command.ts"
+import type { DeadLetterPolicy, RedriveOrder } from "../core/queue/command.ts"
 import type { KeyVault } from "../ports.ts"
 import type { Caller } from "./caller.ts"
 import { HandleCipher } from "./handle-cipher.ts"
@@ -44,6 +44,12 @@ function policyNeeds(queueName: string, policy: DeadLetterPolicy | null | undefi
   return policy === undefined || policy === null ? needs : [...needs, sendTo(policy.deadLetterQueue)]
 }
 
+/** Without a target each message goes back to where it came from, which whoever rules over the dead letters may ask for. */
+function redriveNeeds(queueName: string, { targetQueueName }: RedriveOrder): readonly Need[] {
+  const needs = onQueue("administer")({ queueName })
+  return targetQueueName === "" ? needs : [...needs, sendTo(targetQueueName)]
+}
+
 /** What each use case needs: all of the list. Lists of names need one permission of their kind, and show what it covers. */
 export const NEEDS: { readonly [K in UseCaseName]: Needs<K> } = {
   createQueue: ({ queueName, attributes }) => policyNeeds(queueName, attributes.deadLetterPolicy),
@@ -51,6 +57,11 @@ export const NEEDS: { readonly [K in UseCaseName]: Needs<K> } = {
   deleteQueue: onQueue("administer"),
   clearQueue: onQueue("administer"),
   rewindQueue: onQueue("administer"),
+  previewRewind: onQueue("administer"),
+  startRedrive: ({ queueName, order }) => redriveNeeds(queueName, order),
+  previewRedrive: ({ queueName, order }) => redriveNeeds(queueName, order),
+  cancelRedrive: onQueue("administer"),
+  describeRedrive: onQueue("administer"),
   unbindDeadLetterQueue: onQueue("administer"),
   // Clients that send or receive ask for it, too: QueryQueueRoute comes to this.
   getQueueAttributes: onQueue(...ANY_ROLE),
@@ -61,6 +72,9 @@ export const NEEDS: { readonly [K in UseCaseName]: Needs<K> } = {
   deleteMessages: onQueue("receive"),
   changeVisibility: onQueue("receive"),
   peekMessages: onQueue("peek"),
+  searchMessages: onQueue("peek"),
+  // An id may be in any queue.
+  traceMessage: onCluster("peek", "administer"),
   // Half messages are their producers' own until they are committed.
   prepareMessages: onQueue("send"),
   confirmMessages: onQueue("send"),

@@ -20,15 +20,17 @@ import type { LongPoll } from "./long-polls.ts"
 import type {
   DeliveredMessage,
   Handle,
+  MintedUseCase,
   QueueStatus,
   RequestOf,
   UseCaseName,
   ValueOf,
-  MintedUseCase,
 } from "./service-types.ts"
+import { RedriveService } from "./redrive-service.ts"
+import { SearchService } from "./search-service.ts"
 import type { SetReplica } from "./set-replica.ts"
 import type { NodeMetrics } from "./node-metrics.ts"
-import { failureReply, nothing, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
+import { failureReply, nothing, readQueue, refused, RETRY, SetAccess, type LeaderCall } from "./set-access.ts"
 import { TopicService, type Handlers } from "./topic-service.ts"
 import { TransactionService } from "./transaction-service.ts"
 
@@ -60,7 +62,8 @@ export class LeaderService {
   readonly #handlers: Handlers<
     Exclude<
       LeaderUseCase,
-      keyof (TopicService & TransactionService)["handlers"] | keyof ReturnType<typeof keyHandlers>
+      | keyof (TopicService & TransactionService & RedriveService & SearchService)["handlers"]
+      | keyof ReturnType<typeof keyHandlers>
     >
   > = {
     createQueue: (request, call) => {
@@ -141,8 +144,16 @@ export class LeaderService {
         replica.log.readRecords(positions, done)
       },
     })
-    const others = { ...this.#transactions.handlers, ...keyHandlers(this.#access) }
-    this.#all = { ...this.#handlers, ...this.#topics.handlers, ...others }
+    const redrives = new RedriveService(this.#access)
+    const searches = new SearchService(this.#access)
+    this.#all = {
+      ...this.#handlers,
+      ...this.#topics.handlers,
+      ...this.#transactions.handlers,
+      ...redrives.handlers,
+      ...searches.handlers,
+      ...keyHandlers(this.#access),
+    }
   }
 
   get longPollCount(): number {
@@ -189,11 +200,7 @@ export class LeaderService {
   // ------------------------------------------------------------------------------------------ administration
 
   #readQueue<T>(queueName: string, call: LeaderCall<T>, run: (queueId: QueueId) => void): void {
-    this.#access.read(call, () => {
-      const queueId = this.#machine.findQueue(queueName)
-      if (queueId === undefined) call.done(refused("queueNotFound"))
-      else run(queueId)
-    })
+    readQueue(this.#access, { queueName, call }, run)
   }
 
   /** Finds the queue in the applied state; that it is missing is said only after a ReadIndex round. */

@@ -90,7 +90,8 @@ function shownMessage(
   }
 }
 
-function shownProvenance(set: ViewOfSet, provenance: Provenance | undefined): DeliveredProvenance | undefined {
+/** With the name of the queue, or its id when it is gone. */
+export function shownProvenance(set: ViewOfSet, provenance: Provenance | undefined): DeliveredProvenance | undefined {
   if (provenance === undefined) return undefined
   const { sourceQueueId, ...rest } = provenance
   return { ...rest, sourceQueueName: set.machine.queueName(sourceQueueId) ?? queueIdText(set.setId, sourceQueueId) }

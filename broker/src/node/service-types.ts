@@ -9,12 +9,14 @@ import type { Caller } from "./caller.ts"
 import type {
   Endpoint,
   QueueAttributes,
+  RedriveOrder,
   SetQueueAttributes,
   SetTopicAttributes,
   SubscriptionAttributes,
   TopicAttributes,
 } from "../core/queue/command.ts"
 import type { Provenance } from "../core/queue/outcome.ts"
+import type { RedrivePreview, RedriveStatus } from "../core/queue/redrive-reads.ts"
 
 export interface MessageAttribute {
   readonly name: string
@@ -64,6 +66,27 @@ export interface PeekedMessage extends Omit<DeliveredMessage, "receiptHandle" | 
   readonly state: "active" | "inactive" | "delayed" | "half" | "rewindable"
   /** When the state ends by itself; 0 when it does not. */
   readonly dueAtMs: number
+}
+
+/** Where a message is now: in a queue, or waiting for a subscription (then without a queue's name). */
+export interface MessagePlace extends Pick<
+  PeekedMessage,
+  "sequence" | "state" | "dueAtMs" | "enqueuedAtMs" | "firstDequeuedAtMs" | "dequeueCount" | "provenance"
+> {
+  readonly queueName: string
+  readonly topicName: string
+  readonly subscriptionName: string
+}
+
+/** What the state knows of a message. */
+export interface MessageTrace {
+  readonly msgId: string
+  /** Index and term at which it was replicated; term 0 = the log no longer knows. */
+  readonly entryIndex: number
+  readonly term: number
+  readonly bodyBytes: number
+  readonly clientMessageId: string
+  readonly places: readonly MessagePlace[]
 }
 
 /** A half message whose producer was asked; due = it is asked again, or rolled back. */
@@ -205,7 +228,14 @@ export interface UseCases {
   deleteQueue: [{ readonly queueName: string }, Nothing]
   clearQueue: [{ readonly queueName: string }, { readonly count: number }]
   rewindQueue: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
+  /** The same as a question: nothing changes. */
+  previewRewind: [{ readonly queueName: string; readonly startConsumeAtMs: number }, { readonly count: number }]
   unbindDeadLetterQueue: [{ readonly queueName: string }, Nothing]
+  startRedrive: [{ readonly queueName: string; readonly order: RedriveOrder }, Nothing]
+  /** What it would do: nothing changes. */
+  previewRedrive: [{ readonly queueName: string; readonly order: RedriveOrder }, Omit<RedrivePreview, "refusal">]
+  cancelRedrive: [{ readonly queueName: string }, { readonly movedCount: number }]
+  describeRedrive: [{ readonly queueName: string }, RedriveStatus]
   getQueueAttributes: [{ readonly queueName: string }, QueueStatus]
   listQueues: [ListRequest, QueuePage]
   listDeadLetterSources: [ListRequest & { readonly queueName: string }, QueuePage]
@@ -236,6 +266,30 @@ export interface UseCases {
     { readonly queueName: string; readonly maxCount: number; readonly fromSequence: number },
     { readonly messages: readonly PeekedMessage[] },
   ]
+  searchMessages: [
+    {
+      readonly queueName: string
+      readonly fromSequence: number
+      /** Messages looked at, and messages found, at most. */
+      readonly scanCount: number
+      readonly maxCount: number
+      /** "" = any. With one, only its entry is looked at. */
+      readonly msgId: string
+      /** Part of the body; "" = any. */
+      readonly text: string
+      /** "" = any. */
+      readonly attributeName: string
+      /** Undefined = any value. */
+      readonly attributeValue: string | undefined
+    },
+    {
+      readonly messages: readonly PeekedMessage[]
+      readonly scannedCount: number
+      /** Where to go on; 0 = there is no more. */
+      readonly nextSequence: number
+    },
+  ]
+  traceMessage: [{ readonly msgId: string }, MessageTrace]
   /** Half messages of transactions. */
   prepareMessages: [
     {

@@ -4,6 +4,7 @@
  */
 import type { ErrorName } from "@opencmq/proto"
 import type { AdminCommand, EntryBuilder } from "../codec/command-codec.ts"
+import type { QueueId } from "../core/queue/command.ts"
 import type { Outcome } from "../core/queue/outcome.ts"
 import type { QueueMachine } from "../core/queue/queue-machine.ts"
 import type { Caller } from "./caller.ts"
@@ -38,6 +39,26 @@ export class SetAccess {
 
   get machine(): QueueMachine {
     return this.replica.machine
+  }
+
+  /** Log time now, Unix ms: what a command would be stamped with. */
+  get nowMs(): number {
+    return this.replica.logClock.nowMs()
+  }
+
+  /** The bytes of message records, as `LogStore.readRecords`. */
+  readRecords(...args: Parameters<SetReplica["log"]["readRecords"]>): void {
+    this.replica.log.readRecords(...args)
+  }
+
+  /** Term of an entry; undefined when the log no longer knows. */
+  termAt(index: number): number | undefined {
+    return this.replica.raft.termAt(index)
+  }
+
+  /** Gives the event loop back, then goes on. */
+  soon(run: () => void): void {
+    this.replica.soon(run)
   }
 
   /** One administrative command. */
@@ -78,6 +99,19 @@ export class SetAccess {
       else call.done(RETRY)
     })
   }
+}
+
+/** A read of one queue; without one it is refused. */
+export function readQueue<T>(
+  access: Pick<SetAccess, "machine" | "read">,
+  { queueName, call }: { readonly queueName: string; readonly call: LeaderCall<T> },
+  run: (queueId: QueueId) => void,
+): void {
+  access.read(call, () => {
+    const queueId = access.machine.findQueue(queueName)
+    if (queueId === undefined) call.done(refused("queueNotFound"))
+    else run(queueId)
+  })
 }
 
 export function nothing(): Record<string, never> {

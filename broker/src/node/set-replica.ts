@@ -145,6 +145,11 @@ export class SetReplica {
     this.#driver.wake()
   }
 
+  /** Runs after everything that is already waiting in this turn of the event loop. */
+  soon(run: () => void): void {
+    this.#timers.soon(run)
+  }
+
   wake(): void {
     this.#driver.wake()
   }

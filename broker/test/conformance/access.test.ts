@@ -151,6 +151,14 @@ const ACTION_CASES: { readonly [N in ActionName]: Case<Params> } = {
     params: (it) => ({ ...queueName(it), receiptHandle: "7", visibilityTimeout: 5 }),
     codes: ["4430/10260"],
   },
+  StartRedrive: {
+    needs: ["administer:queue:Q", "send:queue:letters"],
+    params: (it) => ({ ...queueName(it), targetQueueName: "letters" }),
+  },
+  CancelRedrive: { needs: ["administer:queue:Q"], params: queueName, codes: ["4000/20051"] },
+  DescribeRedrive: { needs: ["administer:queue:Q"], params: queueName, codes: ["4440/20054"] },
+  SearchMessage: { needs: ["peek:queue:Q"], params: queueName },
+  TraceMessage: { needs: ["any:cluster"], params: () => ({ msgId: "7" }), codes: ["4440/20033"] },
   SendHalfMessage: { needs: ["send:queue:Q"], params: (it) => ({ ...queueName(it), msgBody: "x" }) },
   ConfirmTransaction: {
     needs: ["send:queue:Q"],
@@ -222,6 +230,25 @@ const METHOD_CASES: Readonly<Record<string, Case<Fields> & { readonly service: s
     params: (it) => ({ ...onQueue(it), decisions: [{ msgId: "7", state: 1 }] }),
   },
   ListHalves: { service: "TransactionService", needs: ["send:queue:Q"], params: onQueue },
+  StartRedrive: {
+    service: "QueueService",
+    needs: ["administer:queue:Q", "send:queue:letters"],
+    params: (it) => ({ ...onQueue(it), targetQueueName: "letters" }),
+  },
+  CancelRedrive: {
+    service: "QueueService",
+    needs: ["administer:queue:Q"],
+    params: onQueue,
+    codes: ["redriveNotRunning"],
+  },
+  GetRedrive: { service: "QueueService", needs: ["administer:queue:Q"], params: onQueue, codes: ["redriveNotFound"] },
+  Search: { service: "MessageService", needs: ["peek:queue:Q"], params: onQueue },
+  Trace: {
+    service: "MessageService",
+    needs: ["any:cluster"],
+    params: () => ({ msgId: "7" }),
+    codes: ["messageNotFound"],
+  },
   CreateQueue: {
     service: "QueueService",
     needs: ["administer:queue:Q", "send:queue:letters"],
@@ -370,13 +397,7 @@ const COMMAND_CASES: Partial<Readonly<Record<CommandName, Case<readonly WireFiel
     needs: ["send:queue:Q"],
     params: ({ queue }) => [
       [1, queue],
-      [
-        2,
-        message(
-          [1, 7n],
-          [2, 1n],
-        ),
-      ],
+      [2, message([1, 7n], [2, 1n])],
     ],
     codes: ["6040"],
   },

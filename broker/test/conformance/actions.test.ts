@@ -128,7 +128,10 @@ describe.each(SERVERS)("over %s", (server) => {
 
     const attributes = await me.ok("GetQueueAttributes", { queueName })
     expect(attributes).toMatchObject({ activeMsgNum: 0, inactiveMsgNum: 0, rewindMsgNum: 13, rewindmsgNum: 13 })
-    await me.ok("RewindQueue", { queueName, startConsumeTime: Math.floor(now + skew(face)) - 60 })
+    const rewind = { queueName, startConsumeTime: Math.floor(now + skew(face)) - 60 }
+    expect(await me.ok("RewindQueue", { ...rewind, dryRun: 1 })).toMatchObject({ rewoundMsgNum: 13 })
+    expect(await me.ok("GetQueueAttributes", { queueName })).toMatchObject({ activeMsgNum: 0, rewindMsgNum: 13 })
+    expect(await me.ok("RewindQueue", rewind)).toMatchObject({ rewoundMsgNum: 13 })
     expect(await me.ok("GetQueueAttributes", { queueName })).toMatchObject({ activeMsgNum: 13, rewindMsgNum: 0 })
     await me.ok("ClearQueue", { queueName })
     expect(await me.ok("GetQueueAttributes", { queueName })).toMatchObject({ activeMsgNum: 0 })

@@ -100,6 +100,8 @@ describe.each(SERVERS)("over %s", (server) => {
     ["BatchDeleteMessage", { ...name, receiptHandle: Array.from({ length: 17 }, () => "1") }, "4000/10370"],
     ["ChangeMessageVisibility", { ...name, receiptHandle: "9", visibilityTimeout: 43_201 }, "4000/10350"],
     ["RewindQueue", { ...name, startConsumeTime: 1 }, "6050/10670"],
+    ["RewindQueue", { ...name, startConsumeTime: 1, dryRun: 1 }, "6050/10670"],
+    ["RewindQueue", { ...name, startConsumeTime: 1, dryRun: 2 }, "4000/10350"],
     ["RewindQueue", { ...name, startConsumeTime: "yesterday" }, "4000/10360"],
     ["PeekMessage", { ...name, startSeq: -1 }, "4000/10350"],
   ]

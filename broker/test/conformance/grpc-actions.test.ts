@@ -173,6 +173,50 @@ test("a peek changes nothing and goes on where it ended", async () => {
   expect(second["nextSequence"]).toBeUndefined()
 })
 
+test("messages are searched and traced", async () => {
+  await createQueue("searched")
+  const messages = ["hay", "needle", "hay"].map((body) => ({ body: Buffer.from(body) }))
+  const sent = await client.call("MessageService/Send", { queueName: "searched", messages })
+  const msgId = messagesOf(sent)[1]?.["msgId"]
+  const search = { queueName: "searched", text: "needle", scanCount: 2 }
+  const found = await client.call("MessageService/Search", search)
+  expect(found).toMatchObject({ scannedCount: "2", nextSequence: "3", messages: [{ msgId }] })
+  const places = [{ queueName: "searched", state: "MESSAGE_STATE_ACTIVE", sequence: "2", dequeueCount: "0" }]
+  expect(await client.call("MessageService/Trace", { msgId })).toMatchObject({ msgId, bodyBytes: "6", places })
+  const gone = await client.refused("MessageService/Trace", { msgId: "7" })
+  expect(gone.info.reason).toBe("messageNotFound")
+})
+
+test("a redrive is counted, started, described and cancelled", async () => {
+  await createQueue("redrive-dead")
+  const deadLetterPolicy = { deadLetterQueue: "redrive-dead", maxReceiveCount: 1 }
+  await createQueue("redrive-source", { deadLetterPolicy })
+  const messages = ["a", "b"].map((body) => ({ body: Buffer.from(body) }))
+  await client.call("MessageService/Send", { queueName: "redrive-source", messages })
+  const received = await client.call("MessageService/Receive", { queueName: "redrive-source", maxMessages: 2 })
+  const receiptHandles = messagesOf(received).map(({ receiptHandle }) => receiptHandle)
+  await client.call("MessageService/ChangeVisibility", { queueName: "redrive-source", receiptHandles })
+  const order = { queueName: "redrive-dead", sourceQueueName: "redrive-source", messagesPerSecond: 1 }
+  expect(await client.call("QueueService/StartRedrive", { ...order, dryRun: true })).toEqual({
+    moveCount: "2",
+    skipCount: "0",
+    targets: [{ queueName: "redrive-source", count: "2" }],
+  })
+  expect(await client.call("QueueService/StartRedrive", order)).toEqual({})
+  expect(await client.call("QueueService/GetRedrive", { queueName: "redrive-dead" })).toMatchObject({
+    state: "REDRIVE_STATE_RUNNING",
+    movedCount: "1",
+    endedAtMs: "0",
+    messagesPerSecond: 1,
+    sourceQueueName: "redrive-source",
+  })
+  const running = await client.refused("QueueService/StartRedrive", order)
+  expect(running.info.reason).toBe("redriveRunning")
+  expect(await client.call("QueueService/CancelRedrive", { queueName: "redrive-dead" })).toEqual({ movedCount: "1" })
+  const wrong = { ...order, targetQueueName: "redrive-dead" }
+  expect((await client.refused("QueueService/StartRedrive", wrong)).info.reason).toBe("redriveTargetInvalid")
+})
+
 test("clear and rewind tell how many messages they met", async () => {
   await createQueue("count", { rewindMs: 600_000 })
   const messages = ["a", "b", "c"].map((body) => ({ body: Buffer.from(body) }))
@@ -181,7 +225,10 @@ test("clear and rewind tell how many messages they met", async () => {
   const receiptHandles = messagesOf(got).map(({ receiptHandle }) => receiptHandle)
   expect(await client.call("MessageService/Delete", { queueName: "count", receiptHandles })).toEqual({})
   const rewind = { queueName: "count", startConsumeAtMs: Date.now() - 60_000 }
-  expect(await client.call("QueueService/RewindQueue", rewind)).toEqual({ rewoundCount: "2" })
+  for (const dryRun of [true, true, false]) {
+    expect(await client.call("QueueService/RewindQueue", { ...rewind, dryRun })).toEqual({ rewoundCount: "2" })
+  }
+  expect(await client.call("QueueService/RewindQueue", rewind)).toEqual({ rewoundCount: "0" })
   expect(await client.call("QueueService/ClearQueue", { queueName: "count" })).toEqual({ droppedCount: "3" })
 })
 

@@ -33,6 +33,8 @@ import type {
   UseCaseName,
   ValueOf,
 } from "../../src/node/service-types.ts"
+import { RedriveService, type RedriveAccess } from "../../src/node/redrive-service.ts"
+import { SearchService, type SearchAccess } from "../../src/node/search-service.ts"
 import { RETRY, type LeaderCall } from "../../src/node/set-access.ts"
 import type { Logger } from "../../src/ports.ts"
 import { SECRET_ID, SECRET_KEY } from "./kit/keys.ts"
@@ -48,13 +50,15 @@ type UseCaseTable = {
   readonly [K in Exclude<UseCaseName, MintedUseCase>]: (request: RequestOf<K>, call: Call<K>) => void
 }
 
+/** Carried out by the node's own services. */
 type AdaptedUseCase =
-  | keyof TransactionService["handlers"]
   | keyof TopicService["handlers"]
+  | keyof TransactionService["handlers"]
+  | keyof RedriveService["handlers"]
+  | keyof SearchService["handlers"]
   | keyof ReturnType<typeof keyHandlers>
 
 const SET_ID = 0
-
 const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 const NO_QUEUES = { totalCount: 0, queues: [] }
@@ -246,7 +250,7 @@ export class LocalBroker implements BrokerService {
 
   /** The node's own services, over this machine. */
   #adaptedUseCases(): Pick<UseCaseTable, AdaptedUseCase> {
-    const access = this.#topicAccess()
+    const access = this.#setAccess()
     const { handlers } = new TopicService({
       access,
       metrics: { messagesPublished: () => undefined },
@@ -265,7 +269,13 @@ export class LocalBroker implements BrokerService {
         )
       },
     })
-    const all = { ...handlers, ...transactions.handlers, ...keyHandlers(access) }
+    const all = {
+      ...handlers,
+      ...transactions.handlers,
+      ...new RedriveService(access).handlers,
+      ...new SearchService(access).handlers,
+      ...keyHandlers(access),
+    }
     const adapted = Object.entries(all).map(([name, carryOut]) => {
       const run = (request: never, call: Call<never>): void => {
         const done = (reply: Reply<never> | typeof RETRY): void => {
@@ -283,7 +293,8 @@ export class LocalBroker implements BrokerService {
     return Object.fromEntries(adapted) as Pick<UseCaseTable, AdaptedUseCase>
   }
 
-  #topicAccess(): TopicAccess {
+  #setAccess(): TopicAccess & RedriveAccess & SearchAccess {
+    const nowMs = (): number => Date.now() + this.#aheadMs
     const propose: TopicAccess["propose"] = (append, call, reply) => {
       const outcome = this.#apply(append)
       const { refusal } = outcome
@@ -294,7 +305,20 @@ export class LocalBroker implements BrokerService {
     return {
       setId: SET_ID,
       machine: this.machine,
+      get nowMs() {
+        return nowMs()
+      },
       propose,
+      termAt: () => 1,
+      soon: (run) => setImmediate(run),
+      readRecords: (positions, done) => {
+        setImmediate(() => {
+          done(
+            undefined,
+            Array.from({ length: positions.count }, (_, i) => this.#record(positions, i)),
+          )
+        })
+      },
       change: (command, call, value) => {
         propose(
           (builder) => {

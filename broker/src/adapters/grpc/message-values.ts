@@ -74,6 +74,16 @@ function sharedValue(message: Omit<DeliveredMessage, "receiptHandle" | "delivery
   }
 }
 
+/** `opencmq.v1.MessageTrace`. */
+export function traceValue({ places, ...trace }: ValueOf<"traceMessage">): object {
+  const values = places.map(({ state, provenance, ...place }) => ({
+    ...place,
+    state: STATE_NUMBER[state],
+    ...(provenance !== undefined && { provenance: provenanceValue(provenance) }),
+  }))
+  return { ...trace, places: values }
+}
+
 function provenanceValue(provenance: NonNullable<DeliveredMessage["provenance"]>): object {
   const { sourceQueueName, ...rest } = provenance
   return { originalQueueName: sourceQueueName, ...rest }
@@ -83,6 +93,21 @@ const textDecoder = new TextDecoder()
 
 function attributeValue({ name, type, value }: MessageAttribute): WireMessageAttribute {
   return type === "string" ? { name, text: textDecoder.decode(value) } : { name, binary: value }
+}
+
+/** `opencmq.v1.Redrive`. */
+export function redriveValue({ state, enqueuedUntilMs, ...status }: ValueOf<"describeRedrive">): object {
+  const hasEnd = enqueuedUntilMs < Number.MAX_SAFE_INTEGER
+  return { ...status, state: REDRIVE_STATE_NUMBER[state], ...(hasEnd && { enqueuedUntilMs }) }
+}
+
+/** `opencmq.v1.RedriveState`. */
+const REDRIVE_STATE_NUMBER: Readonly<Record<ValueOf<"describeRedrive">["state"], number>> = {
+  running: 1,
+  waiting: 2,
+  completed: 3,
+  cancelled: 4,
+  targetDeleted: 5,
 }
 
 /** `opencmq.v1.ClusterStatus`. */

@@ -5,13 +5,22 @@
  */
 import { LIMITS, checkTogether } from "@opencmq/proto"
 import type { ErrorName } from "@opencmq/proto"
-import type { DeadLetterPolicy, QueueAttributes } from "../../core/queue/command.ts"
+import type { DeadLetterPolicy, QueueAttributes, RedriveOrder } from "../../core/queue/command.ts"
 import type { QueuePage, RequestOf } from "../../node/service-types.ts"
 import { readHandles } from "./field-reader.ts"
 import type { FieldReader } from "./field-reader.ts"
 import { countOrDefault, pageFacts, readListPage } from "./list-page.ts"
 import type { ListPage } from "./list-page.ts"
-import { clusterValue, deliveredValue, failuresOf, peekedValue, queueValue, sentValue } from "./message-values.ts"
+import {
+  clusterValue,
+  deliveredValue,
+  failuresOf,
+  peekedValue,
+  queueValue,
+  redriveValue,
+  sentValue,
+  traceValue,
+} from "./message-values.ts"
 import type { MethodRow } from "./method-row.ts"
 import { TOPIC_METHODS } from "./topic-methods.ts"
 import { TRANSACTION_METHODS } from "./transaction-methods.ts"
@@ -25,9 +34,12 @@ import type {
   WireQueueName,
   WireQueueRequest,
   WireReceiveRequest,
+  WireRedriveRequest,
   WireRewindRequest,
+  WireSearchRequest,
   WireSendRequest,
   WireSourcesRequest,
+  WireTraceRequest,
   WireVisibilityRequest,
 } from "./wire-types.ts"
 
@@ -66,7 +78,22 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
     const queueName = call.fields.queueName("queue_name", request.queueName)
     const field = { field: "start_consume_at_ms", value: request.startConsumeAtMs }
     const startConsumeAtMs = call.fields.ms(field, LIMITS.startConsumeTime, "rewindTimeInvalid")
-    call.execute("rewindQueue", { queueName, startConsumeAtMs }, ({ count }) => ({ rewoundCount: count }))
+    const name = request.dryRun ? "previewRewind" : "rewindQueue"
+    call.execute(name, { queueName, startConsumeAtMs }, ({ count }) => ({ rewoundCount: count }))
+  },
+  StartRedrive: (call, request: WireRedriveRequest) => {
+    const queueName = call.fields.queueName("queue_name", request.queueName)
+    const order = redriveOrder(call.fields, request)
+    if (request.dryRun) call.execute("previewRedrive", { queueName, order }, asItIs)
+    else call.execute("startRedrive", { queueName, order }, asItIs)
+  },
+  CancelRedrive: (call, request: WireQueueName) => {
+    const queueName = call.fields.queueName("queue_name", request.queueName)
+    call.execute("cancelRedrive", { queueName }, asItIs)
+  },
+  GetRedrive: (call, request: WireQueueName) => {
+    const queueName = call.fields.queueName("queue_name", request.queueName)
+    call.execute("describeRedrive", { queueName }, redriveValue)
   },
   UnbindDeadLetterQueue: (call, request: WireQueueName) => {
     const queueName = call.fields.queueName("queue_name", request.queueName)
@@ -122,6 +149,18 @@ export const METHOD_TABLE: Readonly<Record<string, MethodRow>> = {
       const last = messages.length === maxCount ? messages.at(-1) : undefined
       return { messages: messages.map(peekedValue), ...(last !== undefined && { nextSequence: last.sequence + 1 }) }
     })
+  },
+
+  Search: (call, request: WireSearchRequest) => {
+    call.execute("searchMessages", searchRequest(call.fields, request), ({ messages, scannedCount, nextSequence }) => ({
+      messages: messages.map(peekedValue),
+      scannedCount,
+      nextSequence,
+    }))
+  },
+  Trace: (call, { msgId }: WireTraceRequest) => {
+    if (msgId === "") call.fields.refuse("parameterMissing", "msg_id")
+    call.execute("traceMessage", { msgId }, traceValue)
   },
 
   // --- TopicService -------------------------------------------------------------------------------------
@@ -252,11 +291,43 @@ function policyOf(fields: FieldReader, policy: WirePolicy | null | undefined): D
   return undefined
 }
 
+function redriveOrder(fields: FieldReader, request: WireRedriveRequest): RedriveOrder {
+  const { targetQueueName, sourceQueueName, enqueuedFromMs, enqueuedUntilMs, messagesPerSecond } = request
+  if (targetQueueName !== "") fields.queueName("target_queue_name", targetQueueName)
+  if (sourceQueueName !== "") fields.queueName("source_queue_name", sourceQueueName)
+  fields.ms({ field: "enqueued_from_ms", value: enqueuedFromMs }, LIMITS.timestamp)
+  fields.ms({ field: "enqueued_until_ms", value: enqueuedUntilMs }, LIMITS.timestamp)
+  const rate = { field: "messages_per_second", value: messagesPerSecond }
+  return {
+    targetQueueName,
+    sourceQueueName,
+    enqueuedFromMs,
+    enqueuedUntilMs: enqueuedUntilMs === 0 ? Number.MAX_SAFE_INTEGER : enqueuedUntilMs,
+    messagesPerSecond: countOrDefault(fields, rate, LIMITS.redrivePerSecondCount),
+  }
+}
+
 function queuePageValue({ totalCount, queues }: QueuePage, page: ListPage): object {
   return { queues, ...pageFacts(page, totalCount, queues.length) }
 }
 
 // --- Messages ---------------------------------------------------------------------------------------------
+
+function searchRequest(fields: FieldReader, request: WireSearchRequest): RequestOf<"searchMessages"> {
+  const { msgId, text, attributeName, attributeValue, startSequence, scanCount, maxMessages } = request
+  const lengths = { text: text.length, attribute_value: attributeValue?.length ?? 0 }
+  for (const [field, value] of Object.entries(lengths)) {
+    if (value > LIMITS.searchTextLength.max) fields.refuse("parameterOutOfRange", field)
+  }
+  const found = maxMessages === 0 ? LIMITS.numOfMsg.max : maxMessages
+  return {
+    queueName: fields.queueName("queue_name", request.queueName),
+    fromSequence: fields.count({ field: "start_sequence", value: startSequence }, LIMITS.peekStartSeq),
+    scanCount: countOrDefault(fields, { field: "scan_count", value: scanCount }, LIMITS.searchScanCount),
+    maxCount: fields.count({ field: "max_messages", value: found }, LIMITS.numOfMsg),
+    ...{ msgId, text, attributeName, attributeValue },
+  }
+}
 
 function receiveRequest(call: UnaryCall, request: WireReceiveRequest): RequestOf<"receiveMessages"> {
   const { fields } = call

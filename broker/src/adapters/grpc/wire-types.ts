@@ -49,6 +49,18 @@ export interface WireSourcesRequest extends WireListRequest {
 export interface WireRewindRequest {
   readonly queueName: string
   readonly startConsumeAtMs: number
+  readonly dryRun: boolean
+}
+
+/** `StartRedriveRequest`. */
+export interface WireRedriveRequest {
+  readonly queueName: string
+  readonly targetQueueName: string
+  readonly sourceQueueName: string
+  readonly enqueuedFromMs: number
+  readonly enqueuedUntilMs: number
+  readonly messagesPerSecond: number
+  readonly dryRun: boolean
 }
 
 /** `MessageAttribute`; one of the two values, or none. */
@@ -96,6 +108,20 @@ export interface WirePeekRequest {
   readonly queueName: string
   readonly maxMessages: number
   readonly startSequence: number
+}
+
+/** `SearchRequest`. */
+export interface WireSearchRequest extends WirePeekRequest {
+  readonly msgId: string
+  readonly text: string
+  readonly attributeName: string
+  readonly attributeValue?: string
+  readonly scanCount: number
+}
+
+/** `TraceRequest`. */
+export interface WireTraceRequest {
+  readonly msgId: string
 }
 
 /** `Refusal`. */

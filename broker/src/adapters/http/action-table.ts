@@ -19,6 +19,7 @@ import type { ActionCall, Answer } from "./action-call.ts"
 import { answerBatchSent, answerNothing, answerRoute, answerSent } from "./common-answers.ts"
 import type { Refusal } from "./error-reply.ts"
 import { KEY_TABLE } from "./key-table.ts"
+import { RECOVERY_TABLE } from "./recovery-table.ts"
 import { TOPIC_TABLE } from "./topic-table.ts"
 import { TRANSACTION_TABLE } from "./transaction-table.ts"
 import { deliveredJson, peekedJson, queueAttributesJson, queuePageJson, queueStatusJson } from "./message-json.ts"
@@ -60,8 +61,9 @@ export const ACTION_TABLE: ActionTable = {
     call.execute("clearQueue", { queueName: call.values.queueName }, answerNothing)
   },
   RewindQueue: (call) => {
-    const { queueName, startConsumeTime } = call.values
-    call.execute("rewindQueue", { queueName, startConsumeAtMs: startConsumeTime * 1000 }, answerNothing)
+    const { queueName, startConsumeTime, dryRun } = call.values
+    const request = { queueName, startConsumeAtMs: startConsumeTime * 1000 }
+    call.execute(dryRun === 1 ? "previewRewind" : "rewindQueue", request, answerRewound)
   },
   ListDeadLetterSourceQueues: (call) => {
     const { deadLetterQueueName, searchWord = "", offset, limit } = call.values
@@ -120,6 +122,7 @@ export const ACTION_TABLE: ActionTable = {
     const { queueName, numOfMsg, startSeq } = call.values
     call.execute("peekMessages", { queueName, maxCount: numOfMsg, fromSequence: startSeq }, answerPeeked)
   },
+  ...RECOVERY_TABLE,
   ...TRANSACTION_TABLE,
   GetClusterStatus: (call) => {
     call.execute("clusterStatus", {}, answerCluster)
@@ -199,6 +202,10 @@ function readableHandles(texts: readonly string[]): readonly Handle[] {
 
 function answerQueueId({ queueId }: { readonly queueId: string }): Answer {
   return `,"queueId":"${queueId}"`
+}
+
+function answerRewound({ count }: ValueOf<"rewindQueue">): Answer {
+  return `,"rewoundMsgNum":${String(count)}`
 }
 
 function answerReceived({ messages }: ValueOf<"receiveMessages">): Answer {

@@ -64,10 +64,14 @@ function extensionsJson(message: Omit<DeliveredMessage, "receiptHandle" | "deliv
   let json = ""
   if (message.attributes.length > 0) json += `,"attributes":${attributesJson(message.attributes)}`
   if (message.clientMessageId !== "") json += `,"clientMessageId":${JSON.stringify(message.clientMessageId)}`
-  const { provenance } = message
-  if (provenance === undefined) return json
+  return json + provenanceJson(message.provenance)
+}
+
+/** A comma, then where a dead letter came from; nothing for others. */
+export function provenanceJson(provenance: DeliveredMessage["provenance"]): string {
+  if (provenance === undefined) return ""
   return (
-    `${json},"deadLetterReason":"${provenance.reason}"` +
+    `,"deadLetterReason":"${provenance.reason}"` +
     `,"originalQueueName":${JSON.stringify(provenance.sourceQueueName)}` +
     `,"originalEnqueueTime":${seconds(provenance.originalEnqueuedAtMs)}` +
     `,"originalFirstDequeueTime":${seconds(provenance.originalFirstDequeuedAtMs)}` +

@@ -138,13 +138,20 @@ export class ChunkList {
     return this.#chunks.find((chunk) => chunk.keptCount > 0)
   }
 
-  /** Enqueue time of the oldest message that is not deleted, Unix ms; undefined when there is none. */
-  oldestUnconsumedAtMs(): number | undefined {
-    const chunk = this.#chunks.find((candidate) => candidate.unconsumedCount > 0)
-    if (chunk === undefined) return undefined
-    let offset = chunk.firstPresent(0)
-    while (chunk.touch(offset) === KEPT || chunk.touch(offset) === GONE) offset++
-    return chunk.enqueuedAtMs(offset)
+  /**
+   * Enqueue time of the oldest message that is not deleted, Unix ms; undefined when there is none.
+   *
+   * @param afterMs messages enqueued then or before are left out.
+   */
+  oldestUnconsumedAtMs(afterMs = -1): number | undefined {
+    for (const chunk of this.#chunks) {
+      if (chunk.unconsumedCount === 0 || chunk.enqueuedAtMs(chunk.count - 1) <= afterMs) continue
+      for (let offset = chunk.firstPresent(0); offset < chunk.count; offset++) {
+        const isConsumed = chunk.touch(offset) === KEPT || chunk.touch(offset) === GONE
+        if (!isConsumed && chunk.enqueuedAtMs(offset) > afterMs) return chunk.enqueuedAtMs(offset)
+      }
+    }
+    return undefined
   }
 
   /** After a restore: chunks in any order. */

@@ -258,6 +258,31 @@ export interface ReportPush {
   failedSequence: number
 }
 
+/** Which messages of a queue come out of it, where to and how fast. */
+export interface RedriveOrder {
+  /** "" = each message to the queue it came from. */
+  readonly targetQueueName: string
+  /** Only those that came from this queue; "" = all. */
+  readonly sourceQueueName: string
+  /** Only those that came into the queue then, Unix ms: from (included) until (not included). */
+  readonly enqueuedFromMs: number
+  readonly enqueuedUntilMs: number
+  readonly messagesPerSecond: number
+}
+
+/** Starts the task that moves dead letters (`redrive.ts`). */
+export interface StartRedrive {
+  readonly kind: "startRedrive"
+  /** The queue whose messages are moved. */
+  readonly queueName: string
+  readonly order: RedriveOrder
+}
+
+export interface CancelRedrive {
+  readonly kind: "cancelRedrive"
+  readonly queueName: string
+}
+
 export type Command =
   | CreateQueue
   | SetQueueAttributes
@@ -283,3 +308,5 @@ export type Command =
   | ChangeVisibility
   | PublishMessages
   | ReportPush
+  | StartRedrive
+  | CancelRedrive

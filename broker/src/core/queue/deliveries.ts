@@ -29,7 +29,8 @@ export function handOver(state: MachineState, subscription: Subscription): boole
   return true
 }
 
-function hasRoom(state: MachineState, target: Queue): boolean {
+/** Whether a queue takes one message more. */
+export function hasRoom(state: MachineState, target: Queue): boolean {
   settle(state, target)
   return target.unconsumedCount < target.attributes.maxMsgHeapCount
 }

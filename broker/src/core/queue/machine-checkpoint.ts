@@ -28,6 +28,8 @@ import {
   queueValue,
   readChunkShape,
   readDeletedName,
+  REDRIVE,
+  redriveKey,
   restoreChunk,
   restoreDeduplicationPage,
   restoreHalf,
@@ -46,6 +48,7 @@ import { keyValue, restoreKey } from "./key-records.ts"
 import type { MachineState } from "./machine-state.ts"
 import { makeColumns, MessageChunk } from "./message-chunk.ts"
 import type { Queue } from "./queue.ts"
+import { redriveValue, restoreRedrive } from "./redrive-records.ts"
 import { restoreSubscription, restoreTopic, subscriptionValue, topicValue } from "./topic-records.ts"
 
 /** Takes one record; `undefined` = the key is to be removed. Both arrays are the visitor's to keep. */
@@ -61,6 +64,9 @@ export function collectAll(state: MachineState, visit: RecordVisitor): void {
     visit(queueKey(queue.id), queueValue(queue))
     if (isLeftOut(state, queue)) continue
     for (const chunk of queue.messages.chunks) visit(chunkKey(queue.id, chunk.baseSequence), chunkValue(chunk))
+    if (queue.redrive !== undefined && state.mutant !== "redriveMissingInSnapshot") {
+      visit(redriveKey(queue.id), redriveValue(queue.redrive))
+    }
   }
   for (const topic of state.topics.byId()) visit(topicKey(topic.id), topicValue(topic))
   for (const subscription of state.topics.subscriptionsById()) {
@@ -90,6 +96,7 @@ export function collectDirty(state: MachineState, visit: RecordVisitor): void {
     queue.isStored = true
   }
   collectDirtyTopics(state, visit)
+  collectDirtyRedrives(state, visit)
   collectDirtyKeys(state, visit)
   for (const chunk of dirty.chunks) {
     if (isLeftOut(state, state.registry.get(chunk.queueId))) continue
@@ -147,11 +154,23 @@ function collectDirtyKeys(state: MachineState, visit: RecordVisitor): void {
   }
 }
 
+function collectDirtyRedrives(state: MachineState, visit: RecordVisitor): void {
+  const redrives = state.dirtyRedrives.take()
+  if (state.mutant === "redriveMissingInSnapshot") return
+  for (const queueId of redrives.dropped) visit(redriveKey(queueId), undefined)
+  for (const redrive of redrives.changed) {
+    if (state.registry.get(redrive.id)?.redrive !== redrive) continue
+    visit(redriveKey(redrive.id), redriveValue(redrive))
+    redrive.isStored = true
+  }
+}
+
 /** Records on their way back, in any order. Throws a RangeError for a record that no machine wrote. */
 export class MachineRestore {
   readonly #state: MachineState
   readonly #chunks = new Map<number, MessageChunk[]>()
   readonly #subscriptions: { readonly id: number; readonly value: Uint8Array }[] = []
+  readonly #redrives: { readonly id: number; readonly value: Uint8Array }[] = []
   readonly #slotPages: { readonly page: number; readonly value: Uint8Array }[] = []
   readonly #halves: { readonly slot: number; readonly value: Uint8Array }[] = []
   #meta: Uint8Array | undefined
@@ -191,6 +210,9 @@ export class MachineRestore {
       case KEY:
         restoreKey(this.#state, first, value)
         return
+      case REDRIVE:
+        this.#redrives.push({ id: first, value: value.slice() })
+        return
       case DELETED_NAME:
         this.#state.registry.rememberDeletedName(keyName(key), readDeletedName(value))
         return
@@ -226,6 +248,7 @@ export class MachineRestore {
     for (const subscription of state.topics.subscriptionsById()) {
       state.retries.set(subscription, subscription.nextAttemptAtMs)
     }
+    for (const { id, value } of this.#redrives) restoreRedrive(state, id, value)
     state.dirty.take()
   }
 

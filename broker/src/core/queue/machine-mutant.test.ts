@@ -99,6 +99,36 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     expect(second?.deliveryNumber).toBeGreaterThan(first?.deliveryNumber ?? 0)
   },
 
+  redriveCopies: (options) => {
+    const driver = new MachineDriver(options)
+    deadLetter(driver)
+    driver.redrive("dead")
+    driver.advance(1)
+    const places = ["orders", "dead"].map((name) => driver.machine.activeCount(driver.queueId(name)))
+    expect(places).toEqual([1, 0])
+  },
+
+  redriveMissingInSnapshot: (options) => {
+    const driver = new MachineDriver(options)
+    deadLetter(driver)
+    driver.redrive("dead")
+    driver.restart()
+    driver.advance(1)
+    expect(driver.receive("orders")[0]?.body).toBe("a")
+  },
+
+  redriveNeverEnds: (options) => {
+    const driver = new MachineDriver(options)
+    deadLetter(driver)
+    driver.redrive("dead", { messagesPerSecond: 1 })
+    // It fails again, and is back before the task takes its next turn.
+    driver.advance(1)
+    driver.receive("orders", 1, 500)
+    driver.advance(500)
+    driver.advance(60_000)
+    expect(driver.machine.activeCount(driver.queueId("dead"))).toBe(1)
+  },
+
   publishToNonMatching: (options) => {
     const driver = withTopic(options)
     driver.subscribe("news", URL, { filterTags: ["red"] })
@@ -202,6 +232,17 @@ const scenarios: Readonly<Record<MachineMutant, Scenario>> = {
     driver.restart(stored.values())
     expect(driver.machine.findKey("AKID")).toBeUndefined()
   },
+}
+
+/** A dead letter of "orders" in "dead". */
+function deadLetter(driver: MachineDriver): void {
+  driver.create("dead")
+  driver.create("orders", {
+    deadLetterPolicy: { kind: "maxReceiveCount", deadLetterQueue: "dead", maxReceiveCount: 1 },
+  })
+  driver.send("orders", ["a"])
+  driver.receive("orders")
+  driver.advance(30_000)
 }
 
 const URL = "http://203.0.113.7/"

@@ -13,6 +13,7 @@
  * 7 subscriptionId u32             a subscription: topic, name, endpoint, attributes, how far its delivery has come;
  *                                  what waits is in the queue (1) with the same id and no name
  * 8 slot u32                       a half message: where it was sent, its queries; the rest is in its slot (3)
+ * 9 queueId u32                    the newest redrive of a queue: what it moves, how far it has come
  * 12 keyId u32                     a key pair: SecretId, account, sealed secret, permissions
  * ```
  *
@@ -39,7 +40,8 @@ export const DELETED_NAME = 5
 export const TOPIC = 6
 export const SUBSCRIPTION = 7
 export const HALF = 8
-/** 9 to 11 belong to trace and redrive. */
+export const REDRIVE = 9
+/** 10 and 11 belong to trace. */
 export const KEY = 12
 
 const U32_RANGE = 0x1_0000_0000
@@ -60,6 +62,8 @@ const totalNames = [
   "cleared",
   "rewound",
 ] as const satisfies readonly (keyof QueueTotals)[]
+/** Behind the others, and only when it is not 0: records are older than it. */
+const lateTotal = "redriven" as const satisfies keyof QueueTotals
 
 const policyKinds = ["none", "maxReceiveCount", "maxTimeToLive"] as const
 
@@ -85,6 +89,10 @@ export function halfKey(slot: number): Uint8Array {
 
 export function accessKeyKey(keyId: number): Uint8Array {
   return numberKey(KEY, [keyId])
+}
+
+export function redriveKey(queueId: number): Uint8Array {
+  return numberKey(REDRIVE, [queueId])
 }
 
 export function chunkKey(queueId: number, baseSequence: number): Uint8Array {
@@ -165,7 +173,8 @@ export function queueValue(queue: Queue): Uint8Array {
   const { attributes } = queue
   const policy = attributes.deadLetterPolicy
   const targetName = policy?.deadLetterQueue ?? ""
-  const numberBytes = (QUEUE_NUMBERS + 1 + totalNames.length) * 8
+  const totals = queue.totals[lateTotal] === 0 ? totalNames : [...totalNames, lateTotal]
+  const numberBytes = (QUEUE_NUMBERS + 1 + totals.length) * 8
   const writer = new RecordWriter(2 + textBytes(queue.name) + textBytes(targetName) + numberBytes)
   writer.u8(RECORD_VERSION)
   writer.text(queue.name)
@@ -183,7 +192,7 @@ export function queueValue(queue: Queue): Uint8Array {
   writer.f64(queue.messages.nextSequence)
   writer.f64(queue.front)
   writer.f64(queue.ageScan)
-  for (const name of totalNames) writer.f64(queue.totals[name])
+  for (const name of totals) writer.f64(queue.totals[name])
   return writer.bytes
 }
 
@@ -208,6 +217,7 @@ export function restoreQueue(state: MachineState, queueId: number, value: Uint8A
   queue.front = reader.f64()
   queue.ageScan = reader.f64()
   for (const total of totalNames) queue.totals[total] = reader.f64()
+  if (reader.hasMore) queue.totals[lateTotal] = reader.f64()
   queue.isStored = true
   reader.end()
 }

@@ -18,6 +18,7 @@ import { wholeNumber } from "./queue-attributes.ts"
 import { QueueDeadlines } from "./queue-deadlines.ts"
 import { QueueRegistry } from "./queue-registry.ts"
 import { Queue } from "./queue.ts"
+import type { Redrive } from "./redrive-task.ts"
 import { TopicRegistry } from "./topic-registry.ts"
 import type { Subscription, Topic } from "./topic.ts"
 import { SLOT_INACTIVE, TouchedMessages } from "./touched-messages.ts"
@@ -52,11 +53,14 @@ export class MachineState {
   readonly dirtySubscriptions = new MarkList<Subscription>()
   readonly dirtyKeys = new MarkList<AccessKey>()
   readonly keys = new KeyRegistry(this.dirtyKeys)
+  readonly dirtyRedrives = new MarkList<Redrive>()
   readonly registry: QueueRegistry
   readonly topics: TopicRegistry
   readonly deadlines = new QueueDeadlines<Queue>((queue) => this.exactNextStepAtMs(queue))
   /** Ends of the pauses of subscriptions. */
   readonly retries = new QueueDeadlines<Subscription>((subscription) => subscription.nextAttemptAtMs)
+  /** Turns of the tasks under way. */
+  readonly redrives = new QueueDeadlines<Redrive>((redrive) => redrive.nextTurnAtMs)
   /** Queues that may have got active messages since they were last taken; backlogs that can be pushed. Not persisted. */
   readonly wakened = new Set<number>()
   /** Half messages whose producers are to be asked, since they were last taken. Not persisted. */
@@ -148,6 +152,15 @@ export class MachineState {
       })
     } else this.#storeDeadLetter(target, provenance)
     return true
+  }
+
+  /** The queue goes, and its task with it. */
+  dropRedrive(queue: Queue): void {
+    const { redrive } = queue
+    if (redrive === undefined) return
+    this.redrives.set(redrive, Number.POSITIVE_INFINITY)
+    this.dirtyRedrives.dropped(redrive)
+    queue.redrive = undefined
   }
 
   /** The second half of what a mutant began; nothing otherwise. */

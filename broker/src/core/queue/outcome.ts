@@ -40,6 +40,10 @@ export type Refusal =
   | "keyAlreadyExists"
   | "keyLimitReached"
   | "accountKeyLimitReached"
+  | "redriveRunning"
+  | "redriveNotRunning"
+  | "redriveTargetInvalid"
+  | "redriveSourceInvalid"
 
 /** `undefined` = done. For `deleteMessages` / `changeVisibility` / `confirmMessages` look at `failed` (per handle) as well. */
 export interface Outcome {
@@ -57,7 +61,7 @@ export interface Outcome {
   readonly failed: boolean[]
   /** changeVisibility: when the messages become visible again, Unix ms. rewindQueue: see `count`. */
   nextVisibleAtMs: number
-  /** clearQueue: messages dropped. rewindQueue: messages active again. publishMessages: subscriptions that got one. */
+  /** clearQueue: messages dropped. rewindQueue: messages active again. publishMessages: subscriptions that got one. cancelRedrive: messages moved. */
   count: number
 }
 

@@ -1,20 +1,12 @@
 /**
- * The rare commands: queues come, change, are cleared, rewound and go.
+ * The rare commands: queues come, change, are cleared and go.
  *
  * Each looks at everything that can refuse it before it changes anything.
  */
-import type {
-  ClearQueue,
-  CreateQueue,
-  DeleteQueue,
-  RewindQueue,
-  SetQueueAttributes,
-  UnbindDeadLetterQueue,
-} from "./command.ts"
+import type { ClearQueue, CreateQueue, DeleteQueue, SetQueueAttributes, UnbindDeadLetterQueue } from "./command.ts"
 import type { MachineState } from "./machine-state.ts"
-import { KEPT, type MessageChunk } from "./message-chunk.ts"
 import type { Outcome } from "./outcome.ts"
-import { changedAttributes, isSamePolicy, normalised, refuseAttributes, wholeNumber } from "./queue-attributes.ts"
+import { changedAttributes, isSamePolicy, normalised, refuseAttributes } from "./queue-attributes.ts"
 import type { Queue } from "./queue.ts"
 import { dropAllKept, settle } from "./retention.ts"
 
@@ -65,6 +57,7 @@ export function applyDeleteQueue(state: MachineState, command: DeleteQueue, outc
     return
   }
   queue.clear()
+  state.dropRedrive(queue)
   state.deadlines.set(queue, Number.POSITIVE_INFINITY)
   state.registry.remove(queue, state.nowMs)
   state.wakened.delete(queue.id)
@@ -80,56 +73,6 @@ export function applyClearQueue(state: MachineState, command: ClearQueue, outcom
   outcome.count = unconsumed + rewindable
   state.deadlines.set(queue, Number.POSITIVE_INFINITY)
   state.dirty.queueChanged(queue)
-}
-
-/**
- * RewindQueue: deleted messages that were produced at or after the time become active again.
- *
- * The time is in `now - rewindMs ..` the enqueue time of the oldest message that is not deleted (now, when there is
- * none). Source: CMQ rewind page (cmq-api.md section 5).
- */
-export function applyRewindQueue(state: MachineState, command: RewindQueue, outcome: Outcome): void {
-  const queue = findQueue(state, command.queueName, outcome)
-  if (queue === undefined) return
-  const { rewindMs } = queue.attributes
-  if (rewindMs === 0) {
-    outcome.refusal = "rewindNotEnabled"
-    return
-  }
-  settle(state, queue)
-  const startAtMs = wholeNumber(command.startConsumeAtMs, Number.MAX_SAFE_INTEGER)
-  const latestMs = queue.messages.oldestUnconsumedAtMs() ?? state.nowMs
-  if (startAtMs < state.nowMs - rewindMs || startAtMs > latestMs) {
-    outcome.refusal = "rewindTimeInvalid"
-    return
-  }
-  outcome.count = restoreKeptSince(state, queue, startAtMs)
-  queue.totals.rewound += outcome.count
-  if (outcome.count > 0) state.wakened.add(queue.id)
-  state.dirty.queueChanged(queue)
-}
-
-function restoreKeptSince(state: MachineState, queue: Queue, startAtMs: number): number {
-  let count = 0
-  let firstSequence = queue.front
-  for (const chunk of queue.messages.chunks) {
-    if (chunk.keptCount === 0 || chunk.enqueuedAtMs(chunk.count - 1) < startAtMs) continue
-    for (let offset = 0; offset < chunk.count; offset++) {
-      if (!isRestored(chunk, offset, startAtMs)) continue
-      queue.restoreKept(chunk, offset)
-      firstSequence = Math.min(firstSequence, chunk.baseSequence + offset)
-      count++
-    }
-  }
-  if (firstSequence < queue.front && state.mutant !== "rewindDropsFront") {
-    queue.front = firstSequence
-    queue.returned.keepBelow(firstSequence)
-  }
-  return count
-}
-
-function isRestored(chunk: MessageChunk, offset: number, startAtMs: number): boolean {
-  return chunk.touch(offset) === KEPT && chunk.enqueuedAtMs(offset) >= startAtMs
 }
 
 /** UnbindDeadLetterQueue: takes the policy away from this queue, the source. Without one: deadLetterQueueNotFound (CMQ 10730). */
@@ -148,7 +91,8 @@ export function applyUnbindDeadLetterQueue(
   setAttributes(state, queue, { ...queue.attributes, deadLetterPolicy: undefined })
 }
 
-function findQueue(state: MachineState, queueName: string, outcome: Outcome): Queue | undefined {
+/** Of a command about a queue; without one it is refused. */
+export function findQueue(state: MachineState, queueName: string, outcome: Outcome): Queue | undefined {
   const queue = state.registry.find(queueName)
   if (queue === undefined) outcome.refusal = "queueNotFound"
   else outcome.queueId = queue.id

@@ -53,6 +53,18 @@ describe("apply is total", () => {
       }),
       () => ({ kind: "rewindQueue", queueName: queueName(), startConsumeAtMs: number() }),
       () => ({ kind: "clearQueue", queueName: queueName() }),
+      () => ({
+        kind: "startRedrive",
+        queueName: queueName(),
+        order: {
+          targetQueueName: random.nextInt(2) === 0 ? "" : queueName(),
+          sourceQueueName: random.nextInt(2) === 0 ? "" : queueName(),
+          enqueuedFromMs: number(),
+          enqueuedUntilMs: number(),
+          messagesPerSecond: number(),
+        },
+      }),
+      () => ({ kind: "cancelRedrive", queueName: queueName() }),
       () => ({ kind: "receiveMessages", queueId: number(), maxCount: number(), visibilityTimeoutMs: number() }),
       () => ({ kind: "deleteMessages", queueId: 1, count: number() % 9, slots: list(), deliveryNumbers: list() }),
       () => ({

@@ -11,6 +11,14 @@ import type { Command, QueueId, SubscriptionId, TopicId } from "./command.ts"
 import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./commands.ts"
 import { applyKeyCommand } from "./key-commands.ts"
 import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
+import {
+  locateRecord,
+  recordsOfEntry,
+  type EntryRequest,
+  type LiveRecords,
+  type LocatedMessages,
+  type RecordRequest,
+} from "./locate.ts"
 import type { MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
 import { MachineState, type HalfQuery } from "./machine-state.ts"
@@ -19,7 +27,6 @@ import {
   applyClearQueue,
   applyCreateQueue,
   applyDeleteQueue,
-  applyRewindQueue,
   applySetQueueAttributes,
   applyUnbindDeadLetterQueue,
 } from "./queue-commands.ts"
@@ -43,6 +50,15 @@ import {
 import { applyReportPush } from "./deliveries.ts"
 import { applyPublish } from "./publish.ts"
 import { isLittleEndian } from "./record-bytes.ts"
+import { applyCancelRedrive, applyStartRedrive } from "./redrive.ts"
+import {
+  previewRedrive,
+  readRedrive,
+  type RedrivePreview,
+  type RedrivePreviewRequest,
+  type RedriveStatus,
+} from "./redrive-reads.ts"
+import { applyRewindQueue, previewRewind, type Counted, type RewindPreviewRequest } from "./rewind.ts"
 import { runDueSteps } from "./time-steps.ts"
 import {
   applyCreateTopic,
@@ -187,6 +203,12 @@ export class QueueMachine {
       case "reportPush":
         applyReportPush(state, command, outcome)
         return
+      case "startRedrive":
+        applyStartRedrive(state, command, outcome)
+        return
+      case "cancelRedrive":
+        applyCancelRedrive(state, command, outcome)
+        return
       case "createTopic":
         applyCreateTopic(state, command, outcome)
         return
@@ -218,16 +240,18 @@ export class QueueMachine {
   }
 
   /**
-   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, a producer is to be asked, retention or a rewind
-   * window ends, a waiting message becomes a dead letter by age, the pause of a subscription is over. The machine never acts on it: the leader proposes
-   * `expire` when the time has come (ADR 0004). Forgetting client message ids needs no entry and does not count.
+   * Earliest time at which something happens by itself: a delay or a visibility timeout ends, a producer is to be asked,
+   * retention or a rewind window ends, a waiting message becomes a dead letter by age, the pause of a subscription is over,
+   * a redrive takes its turn. The machine never acts on it: the leader proposes `expire` when the time has come (ADR 0004).
+   * Forgetting client message ids needs no entry and does not count.
    *
    * @returns Unix ms, in the past when steps are left over; undefined when nothing is pending. Amortised O(1).
    */
   nextDeadlineMs(): number | undefined {
     const queueAtMs = this.#state.deadlines.first()?.nextStepAtMs ?? Number.POSITIVE_INFINITY
     const retryAtMs = this.#state.retries.first()?.nextStepAtMs ?? Number.POSITIVE_INFINITY
-    const next = Math.min(queueAtMs, retryAtMs, this.#state.touched.firstDueAtMs())
+    const redriveAtMs = this.#state.redrives.first()?.nextStepAtMs ?? Number.POSITIVE_INFINITY
+    const next = Math.min(queueAtMs, retryAtMs, redriveAtMs, this.#state.touched.firstDueAtMs())
     return next === Number.POSITIVE_INFINITY ? undefined : next
   }
 
@@ -342,6 +366,31 @@ export class QueueMachine {
   /** Shows messages without changing anything, those of a subscription's backlog, too; undefined for an unknown queue. */
   peek(request: PeekRequest): PeekedMessages | undefined {
     return peekMessages(this.#state, request)
+  }
+
+  /** How many messages a rewind would bring back; undefined for an unknown queue. O(messages of the queue). */
+  previewRewind(request: RewindPreviewRequest): Counted | undefined {
+    return previewRewind(this.#state, request)
+  }
+
+  /** The newest redrive of a queue; undefined for one without. O(1). */
+  redriveStatus(queueId: QueueId): RedriveStatus | undefined {
+    return readRedrive(this.#state, queueId)
+  }
+
+  /** What a redrive would do now; undefined for an unknown queue. O(messages of the queue). */
+  previewRedrive(request: RedrivePreviewRequest): RedrivePreview | undefined {
+    return previewRedrive(this.#state, request)
+  }
+
+  /** What of an entry is still pointed to: its live records. O(chunks). */
+  recordsOfEntry(request: EntryRequest): LiveRecords {
+    return recordsOfEntry(this.#state, request)
+  }
+
+  /** In which queues and backlogs the message of a record is, and how. O(chunks). */
+  locateRecord(request: RecordRequest): LocatedMessages {
+    return locateRecord(this.#state, request)
   }
 
   /** Messages that a receive could hand out now; 0 for an unknown queue. O(1). */

@@ -210,7 +210,7 @@ export function visitLive(state: MachineState, range: EntryRange, visit: (entryI
   }
 }
 
-interface OpenPeek {
+export interface OpenPeek {
   count: number
   readonly entryIndexes: number[]
   readonly offsets: number[]
@@ -225,7 +225,7 @@ interface OpenPeek {
   nextSequence: number | undefined
 }
 
-function emptyPeek(): OpenPeek {
+export function emptyPeek(): OpenPeek {
   return {
     count: 0,
     entryIndexes: [],
@@ -242,7 +242,8 @@ function emptyPeek(): OpenPeek {
   }
 }
 
-function show(
+/** Adds a message to what is shown. */
+export function show(
   state: MachineState,
   queue: Queue,
   place: { readonly chunk: MessageChunk; readonly offset: number; readonly peeked: OpenPeek },

@@ -17,6 +17,7 @@ import type { QueueAttributes } from "./command.ts"
 import type { BirthPlace, QueryPolicy } from "./half-messages.ts"
 import { ChunkList, type ChunkListParts } from "./chunk-list.ts"
 import { GONE, KEPT, UNTOUCHED, type MessageChunk } from "./message-chunk.ts"
+import type { Redrive } from "./redrive-task.ts"
 import { SequenceHeap } from "./sequence-heap.ts"
 import {
   SLOT_ACTIVE,
@@ -30,12 +31,12 @@ import {
 
 /**
  * Since the queue was created; they never fall. At any time
- * `sent + movedIn = active + inactive + delayed + half + (deleted - rewound) + expired + deadLettered + cleared`.
+ * `sent + movedIn = active + inactive + delayed + half + (deleted - rewound) + expired + deadLettered + redriven + cleared`.
  */
 export interface QueueTotals {
   /** Stored by a send (repeated ones not counted). */
   sent: number
-  /** Dead letters that came from other queues. */
+  /** Came from other queues: dead letters, and by a redrive. */
   movedIn: number
   /** Deliveries. */
   received: number
@@ -48,6 +49,8 @@ export interface QueueTotals {
   cleared: number
   /** Deleted and made active again by RewindQueue. */
   rewound: number
+  /** Moved out by a redrive. */
+  redriven: number
 }
 
 /** What identifies a queue. */
@@ -84,6 +87,8 @@ export class Queue {
   halfCount = 0
   /** Persisted. */
   readonly totals: QueueTotals = emptyTotals()
+  /** The newest task that moves messages out of here; undefined when there never was one. Persisted. */
+  redrive: Redrive | undefined
   /** For `QueueDeadlines`. */
   nextStepAtMs = Number.POSITIVE_INFINITY
   heapPosition = -1
@@ -302,5 +307,15 @@ export class Queue {
 }
 
 function emptyTotals(): QueueTotals {
-  return { sent: 0, movedIn: 0, received: 0, deleted: 0, expired: 0, deadLettered: 0, cleared: 0, rewound: 0 }
+  return {
+    sent: 0,
+    movedIn: 0,
+    received: 0,
+    deleted: 0,
+    expired: 0,
+    deadLettered: 0,
+    cleared: 0,
+    rewound: 0,
+    redriven: 0,
+  }
 }

@@ -108,6 +108,11 @@ export class RecordReader {
     target.set(this.#bytes.subarray(at, at + count * size))
   }
 
+  /** Whether something is left to be read. */
+  get hasMore(): boolean {
+    return this.#at < this.#bytes.length
+  }
+
   /** Throws unless everything was read. */
   end(): void {
     if (this.#at !== this.#bytes.length) throw new RangeError("corrupt checkpoint: bytes left over in a record")

@@ -5,12 +5,13 @@
  * One step is one message, or one chunk of messages that expire together. The steps of an entry are bounded, so a
  * large expiry cannot hold up the log; what is left comes with the next entry, in the same order on every replica:
  * by time, then visibility, delays and queries (by slot), then retention, windows and ages (by queue id), then the pauses of
- * subscriptions (by id).
+ * subscriptions (by id), then the turns of redrives (by queue id).
  */
 import { endPause } from "./deliveries.ts"
 import { endQueryGap } from "./half-queries.ts"
 import type { MachineState } from "./machine-state.ts"
 import type { Queue } from "./queue.ts"
+import { takeRedriveTurn } from "./redrive.ts"
 import { dropStaleReturned, expireMessages, releaseKept } from "./retention.ts"
 import { SLOT_HALF } from "./touched-messages.ts"
 import { assert } from "../assert.ts"
@@ -24,16 +25,21 @@ export function runDueSteps(state: MachineState): void {
     const queueDueAtMs = queue?.nextStepAtMs ?? Number.POSITIVE_INFINITY
     const retry = state.retries.lowerBoundMs() <= state.nowMs ? state.retries.first() : undefined
     const retryDueAtMs = retry?.nextStepAtMs ?? Number.POSITIVE_INFINITY
-    if (Math.min(slotDueAtMs, queueDueAtMs, retryDueAtMs) > state.nowMs) break
-    if (slotDueAtMs <= queueDueAtMs && slotDueAtMs <= retryDueAtMs) {
+    const redrive = state.redrives.lowerBoundMs() <= state.nowMs ? state.redrives.first() : undefined
+    const redriveDueAtMs = redrive?.nextStepAtMs ?? Number.POSITIVE_INFINITY
+    const firstDueAtMs = Math.min(slotDueAtMs, queueDueAtMs, retryDueAtMs, redriveDueAtMs)
+    if (firstDueAtMs > state.nowMs) break
+    if (slotDueAtMs === firstDueAtMs) {
       endWaiting(state, state.touched.firstDue())
       steps--
-    } else if (retry !== undefined && retryDueAtMs < queueDueAtMs) {
-      steps -= endPause(state, retry, steps)
-    } else if (queue !== undefined) {
+    } else if (queue !== undefined && queueDueAtMs === firstDueAtMs) {
       const done = stepQueue(state, queue, steps)
       assert(done > 0, "a queue whose time has come takes a step")
       steps -= done
+    } else if (retry !== undefined && retryDueAtMs === firstDueAtMs) {
+      steps -= endPause(state, retry, steps)
+    } else if (redrive !== undefined) {
+      steps -= takeRedriveTurn(state, redrive, steps)
     }
   }
   state.deduplication.expire(state.nowMs, steps)

@@ -105,6 +105,36 @@ function topicsV1(): Uint8Array {
   return builder.finish(1_700_000_000_000)
 }
 
+function redriveV1(): Uint8Array {
+  const builder = new EntryBuilder()
+  const letters = { body: Buffer.from("letter"), delayMs: 0, clientMessageId: "", attributes: [] }
+  const everything = { enqueuedFromMs: 0, enqueuedUntilMs: Number.MAX_SAFE_INTEGER }
+  builder.begin({ setId: 0 })
+  builder.addAdmin({ kind: "createQueue", queueName: "dead", attributes })
+  builder.addAdmin({ kind: "createQueue", queueName: "orders", attributes: { ...attributes, deadLetterPolicy: byCount } })
+  builder.addAdmin({ kind: "createQueue", queueName: "inbox", attributes })
+  builder.addSend({ queueId: 2, messages: [letters, letters] })
+  builder.addReceive({ queueId: 2, maxCount: 2, visibilityTimeoutMs: -1 })
+  // Both become dead letters at once.
+  const handles = [
+    { slot: 0, deliveryNumber: 1 },
+    { slot: 1, deliveryNumber: 2 },
+  ]
+  builder.addChangeVisibility({ queueId: 2, handles, visibilityTimeoutMs: 0 })
+  builder.addAdmin({
+    kind: "startRedrive",
+    queueName: "dead",
+    order: { targetQueueName: "inbox", sourceQueueName: "orders", ...everything, messagesPerSecond: 10 },
+  })
+  builder.addAdmin({
+    kind: "startRedrive",
+    queueName: "inbox",
+    order: { targetQueueName: "", sourceQueueName: "", ...everything, messagesPerSecond: 1_000 },
+  })
+  builder.addAdmin({ kind: "cancelRedrive", queueName: "inbox" })
+  return builder.finish(1_700_000_000_000)
+}
+
 function transactionsV1(): Uint8Array {
   const builder = new EntryBuilder()
   builder.begin({ setId: 0 })
@@ -148,6 +178,7 @@ const GOLDEN = [
   { what: "topics", entry: topicsV1, name: "topics-v1", state: "topics-state-v1.txt" },
   { what: "transactions", entry: transactionsV1, name: "transactions-v1", state: "transactions-state-v1.txt" },
   { what: "key pairs", entry: keysV1, name: "keys-v1", state: "keys-state-v1.txt" },
+  { what: "redrives", entry: redriveV1, name: "redrive-v1", state: "redrive-state-v1.txt" },
 ]
 
 function apply(data: Uint8Array): { machine: QueueMachine; commands: Command[] } {

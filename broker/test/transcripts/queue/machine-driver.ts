@@ -4,7 +4,12 @@
  */
 import { EntryBuilder, EntryReader, type HandleParts } from "../../../src/codec/command-codec.ts"
 import { readBody, verifyRecord, type OutgoingRecord } from "../../../src/codec/message-record.ts"
-import type { QueueAttributes, SubscriptionAttributes, TopicAttributes } from "../../../src/core/queue/command.ts"
+import type {
+  QueueAttributes,
+  RedriveOrder,
+  SubscriptionAttributes,
+  TopicAttributes,
+} from "../../../src/core/queue/command.ts"
 import type { QueryPolicy } from "../../../src/core/queue/half-messages.ts"
 import { defaultMachineLimits, type MachineLimits } from "../../../src/core/queue/machine-limits.ts"
 import type { MachineMutant } from "../../../src/core/queue/machine-mutant.ts"
@@ -108,6 +113,18 @@ export class MachineDriver {
   send(queueName: string, bodies: readonly string[], what: Partial<OutgoingRecord> = {}): Outcome {
     const messages = bodies.map((body) => outgoing(body, what))
     return this.run((builder) => builder.addSend({ queueId: this.queueId(queueName), messages }))
+  }
+
+  redrive(queueName: string, order: Partial<RedriveOrder> = {}): Outcome {
+    return this.run((builder) => {
+      builder.addAdmin({ kind: "startRedrive", queueName, order: { ...wholeQueue, ...order } })
+    })
+  }
+
+  cancelRedrive(queueName: string): Outcome {
+    return this.run((builder) => {
+      builder.addAdmin({ kind: "cancelRedrive", queueName })
+    })
   }
 
   prepare(queueName: string, bodies: readonly string[], what: Partial<QueryPolicy> = {}): Outcome {
@@ -259,6 +276,14 @@ export interface SubscribeOptions extends Partial<SubscriptionAttributes> {
   readonly subscriptionName?: string
 }
 
+/** Everything, each message to its source. */
+const wholeQueue: RedriveOrder = {
+  targetQueueName: "",
+  sourceQueueName: "",
+  enqueuedFromMs: 0,
+  enqueuedUntilMs: Number.MAX_SAFE_INTEGER,
+  messagesPerSecond: 1_000,
+}
 const plainTopic: TopicAttributes = { maxMsgBytes: 65_536, filterType: "tags", msgRetentionMs: 86_400_000 }
 const plainSubscription: SubscriptionAttributes = {
   notifyStrategy: "exponentialDecay",
