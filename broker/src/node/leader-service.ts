@@ -13,7 +13,7 @@ import { allMembers } from "../core/raft/configuration.ts"
 import type { Clock, PushTransport } from "../ports.ts"
 import type { AccessControl } from "./access-control.ts"
 import { keyHandlers } from "./key-service.ts"
-import type { PeerLink } from "./peer-link.ts"
+import type { MemberLevels } from "./member-levels.ts"
 import { deliveredMessage, peekedMessage, queueIdText, sentMessageIds } from "./message-views.ts"
 import { LongPolls } from "./long-polls.ts"
 import type { LongPoll } from "./long-polls.ts"
@@ -42,7 +42,7 @@ export interface LeaderServiceParts {
   /** Sends are refused while true (disk or memory is short); receives and deletes go on. */
   readonly sendRefusal: () => ErrorName | undefined
   readonly pushTransport: PushTransport
-  readonly link: Pick<PeerLink, "levels">
+  readonly link: { readonly levels: MemberLevels }
 }
 
 /** Use cases that the leader does; the others are every node's own. */

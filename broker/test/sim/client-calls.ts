@@ -231,6 +231,14 @@ export class ClientCalls {
       case "prepareMessages":
       case "confirmMessages":
       case "listQueriedHalves":
+      // Nor does it redrive or search.
+      case "startRedrive":
+      case "cancelRedrive":
+      case "describeRedrive":
+      case "previewRedrive":
+      case "previewRewind":
+      case "searchMessages":
+      case "traceMessage":
         return
     }
   }

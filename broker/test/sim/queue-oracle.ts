@@ -150,6 +150,12 @@ export class QueueOracle {
       // The workload makes no half messages yet.
       case "prepareMessages":
       case "confirmMessages":
+      // Nor redrives, nor keys.
+      case "startRedrive":
+      case "cancelRedrive":
+      case "createKey":
+      case "rotateKey":
+      case "revokeKey":
         return
     }
   }

@@ -5,11 +5,9 @@
  * throws nothing for any command, and gives every replica the same state at the same index. Bodies of messages never
  * come here: it knows where in the log their records lie. DESIGN.md beside this file has the pictures.
  */
-import { assert, unreachable } from "../assert.ts"
+import { assert } from "../assert.ts"
 import type { AccessKey } from "./access-keys.ts"
 import type { Command, QueueId, SubscriptionId, TopicId } from "./command.ts"
-import { applyChangeVisibility, applyDelete, applyReceive, applySend } from "./commands.ts"
-import { applyKeyCommand } from "./key-commands.ts"
 import { collectAll, collectDirty, hashState, MachineRestore, type RecordVisitor } from "./machine-checkpoint.ts"
 import {
   locateRecord,
@@ -23,13 +21,6 @@ import type { MachineLimits } from "./machine-limits.ts"
 import type { MachineMutant } from "./machine-mutant.ts"
 import { MachineState, type HalfQuery } from "./machine-state.ts"
 import type { Outcome } from "./outcome.ts"
-import {
-  applyClearQueue,
-  applyCreateQueue,
-  applyDeleteQueue,
-  applySetQueueAttributes,
-  applyUnbindDeadLetterQueue,
-} from "./queue-commands.ts"
 import {
   listQueues,
   oldestLiveIndex,
@@ -47,10 +38,7 @@ import {
   type QueueListRequest,
   type QueueStatus,
 } from "./queue-reads.ts"
-import { applyReportPush } from "./deliveries.ts"
-import { applyPublish } from "./publish.ts"
 import { isLittleEndian } from "./record-bytes.ts"
-import { applyCancelRedrive, applyStartRedrive } from "./redrive.ts"
 import {
   previewRedrive,
   readRedrive,
@@ -58,16 +46,9 @@ import {
   type RedrivePreviewRequest,
   type RedriveStatus,
 } from "./redrive-reads.ts"
-import { applyRewindQueue, previewRewind, type Counted, type RewindPreviewRequest } from "./rewind.ts"
+import { previewRewind, type Counted, type RewindPreviewRequest } from "./rewind.ts"
 import { runDueSteps } from "./time-steps.ts"
-import {
-  applyCreateTopic,
-  applyDeleteTopic,
-  applySetSubscriptionAttributes,
-  applySetTopicAttributes,
-  applySubscribe,
-  applyUnsubscribe,
-} from "./topic-commands.ts"
+import { APPLIERS, type Applier } from "./command-table.ts"
 import {
   listSubscriptions,
   listTopics,
@@ -81,7 +62,6 @@ import {
   type TopicList,
   type TopicStatus,
 } from "./topic-reads.ts"
-import { applyConfirm, applyPrepare } from "./transactions.ts"
 
 /** An outcome to be filled again and again by `QueueMachine.apply`. */
 export function emptyOutcome(): Outcome {
@@ -159,84 +139,8 @@ export class QueueMachine {
   /** Applies one command of the entry begun last. Overwrites the outcome. Total: refuses, but never throws. */
   apply(command: Command, outcome: Outcome): void {
     resetOutcome(outcome)
-    const state = this.#state
-    switch (command.kind) {
-      case "sendMessages":
-        applySend(state, command, outcome)
-        return
-      case "prepareMessages":
-        applyPrepare(state, command, outcome)
-        return
-      case "confirmMessages":
-        applyConfirm(state, command, outcome)
-        return
-      case "receiveMessages":
-        applyReceive(state, command, outcome)
-        return
-      case "deleteMessages":
-        applyDelete(state, command, outcome)
-        return
-      case "changeVisibility":
-        applyChangeVisibility(state, command, outcome)
-        return
-      case "createQueue":
-        applyCreateQueue(state, command, outcome)
-        return
-      case "setQueueAttributes":
-        applySetQueueAttributes(state, command, outcome)
-        return
-      case "deleteQueue":
-        applyDeleteQueue(state, command, outcome)
-        return
-      case "clearQueue":
-        applyClearQueue(state, command, outcome)
-        return
-      case "rewindQueue":
-        applyRewindQueue(state, command, outcome)
-        return
-      case "unbindDeadLetterQueue":
-        applyUnbindDeadLetterQueue(state, command, outcome)
-        return
-      case "publishMessages":
-        applyPublish(state, command, outcome)
-        return
-      case "reportPush":
-        applyReportPush(state, command, outcome)
-        return
-      case "startRedrive":
-        applyStartRedrive(state, command, outcome)
-        return
-      case "cancelRedrive":
-        applyCancelRedrive(state, command, outcome)
-        return
-      case "createTopic":
-        applyCreateTopic(state, command, outcome)
-        return
-      case "setTopicAttributes":
-        applySetTopicAttributes(state, command, outcome)
-        return
-      case "deleteTopic":
-        applyDeleteTopic(state, command, outcome)
-        return
-      case "subscribe":
-        applySubscribe(state, command, outcome)
-        return
-      case "setSubscriptionAttributes":
-        applySetSubscriptionAttributes(state, command, outcome)
-        return
-      case "unsubscribe":
-        applyUnsubscribe(state, command, outcome)
-        return
-      case "createKey":
-      case "rotateKey":
-      case "revokeKey":
-        applyKeyCommand(state, command, outcome)
-        return
-      case "expire":
-        return
-      default:
-        unreachable(command)
-    }
+    // The table is typed row by row; together the rows are more than the compiler can follow.
+    ;(APPLIERS[command.kind] as Applier<Command>)(this.#state, command, outcome)
   }
 
   /**
