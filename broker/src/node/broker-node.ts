@@ -144,7 +144,14 @@ export class BrokerNode implements BrokerService {
     const control = new AccessControl({ findKey: (secretId) => replica.machine.findKey(secretId), vault })
     this.#space = new ClusterSpace(replica)
     const { sendRefusal } = this.#space
-    this.leader = new LeaderService({ ...parts, replica, link: this.link, metrics: this.#metrics, control, sendRefusal })
+    this.leader = new LeaderService({
+      ...parts,
+      replica,
+      link: this.link,
+      metrics: this.#metrics,
+      control,
+      sendRefusal,
+    })
     this.pusher = pusherOf(replica, parts.pushTransport)
     this.router = new RequestRouter({
       nodeId: options.nodeId,
