@@ -200,7 +200,11 @@ export class BrokerNode implements BrokerService {
         if (!this.#founding.isOpen) replica.raft.allowVoting()
       },
     })
-    this.#ticker = new Ticker({
+    this.#ticker = this.#makeTicker(parts)
+  }
+
+  #makeTicker({ clock, timers, options }: BrokerNodeParts): Ticker {
+    return new Ticker({
       clock,
       timers,
       tickMs: options.tickMs,
