@@ -227,6 +227,10 @@ async function prepare({ queue = {}, topic }: Scenario, name: string): Promise<v
   })
 }
 
+/** Results of CMQ's TCP protocol. */
+const OUTCOME_UNKNOWN = 6000n
+const ALREADY_DECIDED = 6040n
+
 /** The last test: it kills the leader of the others. */
 test("half messages outlive their leader: they are decided over any face, and their producer is asked", async () => {
   const queueName = "halves"
@@ -247,15 +251,22 @@ test("half messages outlive their leader: they are decided over any face, and th
   const { msgId: last } = await http.ok("SendHalfMessage", half)
 
   await cluster.kill(await cluster.waitLeader())
-  expect((await confirm(unwanted, 2n)).result).toBe(0n)
-  expect((await confirm(first, 1n)).result).toBe(0n)
+  // The first request may have gone to the leader in its last moment: then its outcome is unknown, and it is asked again.
+  const decide = async (msgId: bigint, state: bigint): Promise<bigint> => {
+    const { result } = await confirm(msgId, state)
+    if (result !== OUTCOME_UNKNOWN) return result
+    const again = await decide(msgId, state)
+    return again === ALREADY_DECIDED ? 0n : again
+  }
+  expect(await decide(unwanted, 2n)).toBe(0n)
+  expect(await decide(first, 1n)).toBe(0n)
   await http.ok("ConfirmTransaction", { queueName, msgId: last, decision: "commit" })
   await expect.poll(() => asked(undecided), { timeout: 20_000 }).toBe(true)
   expect([asked(first), asked(unwanted)]).toEqual([false, false])
   const { msgInfoList } = await http.ok("ListHalfMessage", { queueName })
   expect(msgInfoList).toMatchObject([{ msgId: String(undecided), state: "half" }])
   expect((await confirm(undecided, 1n)).result).toBe(0n)
-  expect((await confirm(undecided, 1n)).result).toBe(6040n)
+  expect((await confirm(undecided, 1n)).result).toBe(ALREADY_DECIDED)
 
   const received = await queue.receiveBatch({ max: 16 })
   expect(received.map(({ body }) => body)).toEqual(["committed after the kill", "committed when asked", "over HTTP"])
